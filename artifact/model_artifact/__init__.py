@@ -1,0 +1,1 @@
+"""The bundle contract that pack, fetch and serve share. Standard library only."""

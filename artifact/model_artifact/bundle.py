@@ -1,0 +1,101 @@
+"""A bundle on disk: reading its manifest and proving that every byte is the one that was packed."""
+
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from model_artifact.digests import digest_bytes, parse_digest, same_digest, sha256_file
+from model_artifact.errors import DigestMismatch, ManifestInvalid, PathRefused
+from model_artifact.manifest import MANIFEST, MAX_BYTES, Manifest, parse_manifest
+from model_artifact.paths import safe_join
+
+SIGNATURE_PREFIX = f"{MANIFEST}."
+"""Signatures lie beside the manifest under names of this prefix, outside the digest."""
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A directory, its manifest, and the digest (`sha256:...` of the manifest's exact bytes) that names it all."""
+
+    directory: Path
+    manifest: Manifest
+    digest: str
+
+    def path(self, relative: str) -> Path:
+        """Where a listed file lies."""
+        return safe_join(self.directory, relative)
+
+
+def open_bundle(directory: Path, expected_digest: str | None = None) -> Bundle:
+    """Read the manifest only; file contents are not looked at.
+
+    Args:
+        directory: holds `manifest.json`.
+        expected_digest: when given, the manifest's bytes must have it.
+
+    Raises:
+        ManifestInvalid: no manifest, or a broken one.
+        DigestMismatch: another digest than expected.
+    """
+    path = safe_join(directory, MANIFEST)
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise ManifestInvalid(f"{path} is larger than {MAX_BYTES >> 20} MiB")
+        data = path.read_bytes()
+    except OSError as error:
+        raise ManifestInvalid(f"{directory} is not a bundle: {MANIFEST} cannot be read ({error.strerror})") from error
+    digest = digest_bytes(data)
+    if expected_digest is not None and not same_digest(digest, expected_digest):
+        raise DigestMismatch(f"{path}: expected {parse_digest(expected_digest)}, found {digest}")
+    return Bundle(directory, parse_manifest(data), digest)
+
+
+def verify(directory: Path, expected_digest: str | None = None) -> Bundle:
+    """Read the manifest and hash every file it lists.
+
+    Args:
+        directory: the bundle.
+        expected_digest: pin of the whole bundle, `sha256:<hex>`.
+
+    Returns:
+        The bundle, all of whose bytes are as listed at the time of reading.
+
+    Raises:
+        ManifestInvalid: no manifest or a broken one.
+        DigestMismatch: naming the first file whose size or sha256 differs, or that is missing or not listed.
+        PathRefused: a link or special file in the tree.
+    """
+    bundle = open_bundle(directory, expected_digest)
+    for entry in bundle.manifest.files:
+        path = bundle.path(entry.path)
+        try:
+            info = path.lstat()
+        except OSError as error:
+            raise DigestMismatch(f"{path} is listed in {MANIFEST} but cannot be read ({error.strerror})") from error
+        if not stat.S_ISREG(info.st_mode):
+            raise PathRefused(f"{path} is not a regular file")
+        if info.st_size != entry.size:
+            raise DigestMismatch(f"{path}: expected {entry.size} bytes, found {info.st_size}")
+        actual = sha256_file(path)
+        if not same_digest(actual, entry.sha256):
+            raise DigestMismatch(f"{path}: expected sha256 {entry.sha256}, found {actual}")
+    _refuse_unlisted(bundle)
+    return bundle
+
+
+def _refuse_unlisted(bundle: Bundle) -> None:
+    listed = {entry.path for entry in bundle.manifest.files} | {MANIFEST}
+    for relative in _walk(bundle.directory):
+        if relative not in listed and not relative.startswith(SIGNATURE_PREFIX):
+            raise DigestMismatch(f"{bundle.directory / relative} is not listed in {MANIFEST}: delete it or pack again")
+
+
+def _walk(directory: Path) -> Iterator[str]:
+    for folder, subfolders, names in os.walk(directory):
+        base = Path(folder)
+        for name in [*subfolders, *names]:
+            if (base / name).is_symlink():
+                raise PathRefused(f"{base / name} is a symbolic link")
+        yield from ((base / name).relative_to(directory).as_posix() for name in names)

@@ -1,0 +1,150 @@
+"""Strict JSON to frozen dataclasses and back: nothing unknown, nothing of the wrong type, nothing guessed.
+
+Field names are snake_case in Python and camelCase in JSON. Only `metadata` and `x-*` keys are free. A value that equals
+its field's default may be left out, and is left out when written.
+"""
+
+import dataclasses
+import json
+import re
+import types
+from collections.abc import Mapping
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from model_artifact.errors import ManifestInvalid
+
+T = TypeVar("T")
+_CAMEL = re.compile(r"_([a-z])")
+
+
+def camel(name: str) -> str:
+    """`schema_version` becomes `schemaVersion`."""
+    return _CAMEL.sub(lambda match: match[1].upper(), name)
+
+
+def loads(data: bytes, what: str) -> dict[str, Any]:
+    """Parse one JSON object; duplicate keys and the non-JSON numbers NaN and Infinity are refused.
+
+    Raises:
+        ManifestInvalid: it is not such an object.
+    """
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        result = dict(pairs)
+        if len(result) != len(pairs):
+            raise ManifestInvalid(f"{what}: a key is written twice among {sorted(key for key, _ in pairs)}")
+        return result
+
+    def constant(text: str) -> Any:
+        raise ManifestInvalid(f"{what}: {text} is not JSON")
+
+    try:
+        value = json.loads(data, object_pairs_hook=unique, parse_constant=constant)
+    except (ValueError, RecursionError) as error:
+        raise ManifestInvalid(f"{what} is not valid JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise ManifestInvalid(f"{what}: expected an object, got {type(value).__name__}")
+    return value
+
+
+def dumps(value: Any) -> bytes:
+    """Write a dataclass as indented JSON with a final newline: the same input gives the same bytes."""
+    text = json.dumps(to_json(value), indent=2, ensure_ascii=False, allow_nan=False)
+    return f"{text}\n".encode()
+
+
+def to_json(value: Any) -> Any:
+    """Turn dataclasses, tuples and mappings into plain JSON values; fields at their defaults are left out."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {
+            camel(field.name): to_json(getattr(value, field.name))
+            for field in dataclasses.fields(value)
+            if _is_required(field) or getattr(value, field.name) != _default(field)
+        }
+    if isinstance(value, Mapping):
+        return {key: to_json(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [to_json(item) for item in value]
+    return value
+
+
+def read(kind: type[T], data: Any, where: str) -> T:
+    """Build the dataclass `kind` from parsed JSON.
+
+    Args:
+        kind: a frozen dataclass.
+        data: parsed JSON.
+        where: the JSON path, for messages.
+
+    Raises:
+        ManifestInvalid: naming the path, what was expected and what came.
+    """
+    if not isinstance(data, dict):
+        raise ManifestInvalid(f"{where}: expected an object, got {_got(data)}")
+    fields = {camel(field.name): field for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    unknown = sorted(key for key in data if key not in fields and not key.startswith("x-"))
+    if unknown:
+        raise ManifestInvalid(f"{where}: unknown field {unknown[0]!r}; known are {', '.join(fields)}, and any 'x-...'")
+    hints = get_type_hints(kind)
+    values: dict[str, Any] = {}
+    for key, field in fields.items():
+        if key in data:
+            values[field.name] = _convert(hints[field.name], data[key], f"{where}.{key}")
+        elif _is_required(field):
+            raise ManifestInvalid(f"{where}.{key}: missing")
+    try:
+        return kind(**values)
+    except ManifestInvalid as error:
+        raise ManifestInvalid(f"{where}: {error}") from error
+
+
+def _convert(hint: Any, value: Any, where: str) -> Any:
+    origin, args = get_origin(hint), get_args(hint)
+    if hint is Any:
+        return value
+    if dataclasses.is_dataclass(hint):
+        return read(hint, value, where)  # type: ignore[arg-type]
+    if origin in {Union, types.UnionType}:
+        return _convert_union(args, value, where)
+    if origin is Literal:
+        return _require(value in args and type(value) in {type(arg) for arg in args}, value, where, f"one of {args}")
+    if origin is tuple:
+        _require(isinstance(value, list), value, where, "an array")
+        return tuple(_convert(args[0], item, f"{where}[{index}]") for index, item in enumerate(value))
+    if origin is dict:
+        _require(isinstance(value, dict), value, where, "an object")
+        return {key: _convert(args[1], item, f"{where}.{key}") for key, item in value.items()}
+    return _convert_scalar(hint, value, where)
+
+
+def _convert_union(args: tuple[Any, ...], value: Any, where: str) -> Any:
+    if value is None and type(None) in args:
+        return None
+    options = [arg for arg in args if arg is not type(None)]
+    if len(options) == 1:
+        return _convert(options[0], value, where)
+    return _require(type(value) in options, value, where, " or ".join(option.__name__ for option in options))
+
+
+def _convert_scalar(hint: type, value: Any, where: str) -> Any:
+    if hint is float and type(value) is int:
+        return value
+    return _require(type(value) is hint, value, where, hint.__name__)
+
+
+def _require(holds: bool, value: Any, where: str, expected: str) -> Any:
+    if not holds:
+        raise ManifestInvalid(f"{where}: expected {expected}, got {_got(value)}")
+    return value
+
+
+def _got(value: Any) -> str:
+    return "null" if value is None else f"{type(value).__name__} {json.dumps(value)[:60]}"
+
+
+def _is_required(field: "dataclasses.Field[Any]") -> bool:
+    return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+
+
+def _default(field: "dataclasses.Field[Any]") -> Any:
+    return field.default if field.default_factory is dataclasses.MISSING else field.default_factory()

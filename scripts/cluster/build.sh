@@ -1,0 +1,92 @@
+#!/usr/bin/env bash
+# Builds the cluster's Go programs from the Go module proxy into the user's cache.
+#
+#   build.sh [--list] [NAME...]     without names: every program of versions.env (kubectl only where the machine has none)
+#
+# Owns ~/.cache/modelport/cluster/{store,bin}. A program lands in store/NAME@VERSION by one rename and is linked as
+# bin/NAME, so a broken build leaves nothing, a repeated one skips what is there, and two at once do no harm.
+# Why from source: a registry that serves prebuilt binaries or images may be out of reach; the Go module proxy seldom is.
+set -euo pipefail
+. "$(dirname "$0")/lib.sh"
+STORE=$CACHE/store LOGS=$CACHE/log
+export CGO_ENABLED=0 GOFLAGS="-mod=mod -buildvcs=false" GOWORK=off
+
+ldflags() { # name, version
+  local minor=${KUBE%.*}; minor=${minor#v1.}
+  case $1 in
+    kube*) printf -- '-s -w -X k8s.io/component-base/version.gitVersion=%s -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=%s' "$2" "$minor" ;;
+    # Without these helm takes itself for a client of Kubernetes 1.20 in `template` and `lint`, and charts that ask for more are refused.
+    helm) printf -- '-s -w -X helm.sh/helm/v3/internal/version.version=%s' "$2"
+      for p in pkg/chartutil pkg/lint/rules; do printf -- ' -X helm.sh/helm/v3/%s.k8sVersionMajor=1 -X helm.sh/helm/v3/%s.k8sVersionMinor=%s' "$p" "$p" "$minor"; done ;;
+    kubeconform) printf -- '-s -w -X main.version=%s' "$2" ;;
+    *) printf -- '-s -w' ;;
+  esac
+}
+
+# k8s.io/kubernetes cannot be `go install`ed: its staging modules are replaced by folders. A small module of our own
+# maps each of them to its published version instead.
+kubernetes_module() { # version -> prints the directory
+  local dir=$CACHE/src/kubernetes-$1 mod
+  if [ ! -s "$dir/go.mod" ]; then
+    rm -rf "$dir"; mkdir -p "$dir"
+    mod=$(cd "$dir" && printf 'module probe\n' > go.mod && go mod download -json "k8s.io/kubernetes@$1" | sed -n 's/.*"GoMod": "\(.*\)".*/\1/p')
+    { printf 'module local/kubernetes\n\ngo 1.24.0\n\ngodebug default=go1.24\n\nrequire k8s.io/kubernetes %s\n\nreplace (\n' "$1"
+      awk -v v="v0.${1#v1.}" '/=> \.\/staging\// {print "\t" ($1 == "replace" ? $2 : $1) " => " ($1 == "replace" ? $2 : $1) " " v}' "$mod"
+      printf ')\n'; } > "$dir/go.mod.new"
+    mv "$dir/go.mod.new" "$dir/go.mod"
+  fi
+  printf '%s' "$dir"
+}
+
+collector_config() { # version, output directory
+  cat <<C
+dist: {name: otelcol, description: "Modelport's development collector", version: ${1#v}, output_path: $2}
+receivers: [{gomod: go.opentelemetry.io/collector/receiver/otlpreceiver $1}]
+exporters: [{gomod: go.opentelemetry.io/collector/exporter/debugexporter $1}]
+providers:
+- {gomod: go.opentelemetry.io/collector/confmap/provider/fileprovider $COLLECTOR_PROVIDERS}
+- {gomod: go.opentelemetry.io/collector/confmap/provider/envprovider $COLLECTOR_PROVIDERS}
+C
+}
+
+compile() { # name how package version directory
+  local name=$1 pkg=$3 version=$4 out=$5 dir
+  case $2 in
+    kubernetes)
+      dir=$(kubernetes_module "$version")
+      cd "$dir" && go build -trimpath -ldflags "$(ldflags "$name" "$version")" -o "$out/$name" "$pkg" ;;
+    module) GOBIN=$out go install -trimpath -ldflags "$(ldflags "$name" "$version")" "$pkg@$version" ;;
+    collector)
+      collector_config "$version" "$out/src" > "$out/builder.yaml"
+      cd "$out" && go run "$pkg@$version" --config builder.yaml && mv src/otelcol "$out/$name" ;;
+  esac
+}
+
+build() {
+  local name=$1 how pkg version tmp start=$SECONDS log=$LOGS/build-$1.log
+  read -r how pkg version <<<"$(program "$name")" || true
+  [ -n "${version:-}" ] || die "versions.env has no program called '$name'"
+  if [ ! -x "$STORE/$name@$version" ]; then
+    command -v go >/dev/null || die "Go is needed to build $name: install Go 1.21 or later (it fetches a newer toolchain itself) and try again"
+    tmp=$(mktemp -d "$CACHE/tmp.XXXXXX")
+    if ! (set -e; export -f compile ldflags kubernetes_module collector_config; compile "$name" "$how" "$pkg" "$version" "$tmp") > "$log" 2>&1; then
+      rm -rf "$tmp"
+      failed_log "building $name $version" "$log" "see that the Go module proxy answers (go env GOPROXY) and that $CACHE has room, then run it again: what is built already is kept"
+      exit 1
+    fi
+    mv -f "$tmp/$name" "$STORE/$name@$version"; rm -rf "$tmp"
+    say "built $name $version in $((SECONDS - start)) s"
+  fi
+  ln -sfn "../store/$name@$version" "$BIN/$name"
+}
+
+case ${1:-} in -h|--help) usage "$0"; exit ;; --list) awk 'NF {print $1, $4}' <<<"$PROGRAMS"; exit ;; esac
+mkdir -p "$STORE" "$BIN" "$LOGS"
+KUBE=$(version_of kube-apiserver)
+renice -n 10 -p $$ >/dev/null   # builds leave the machine usable
+names=$*
+if [ -z "$names" ]; then
+  names="$CONTROL_PLANE $ADDONS $TOOLS"
+  command -v kubectl >/dev/null || names+=" kubectl"
+fi
+for n in $names; do build "$n"; done

@@ -1,0 +1,1 @@
+"""What a data scientist imports: `pack` and `Client`."""
