@@ -6,6 +6,7 @@
 | int*, uint* | whole numbers within the range, also written 3.0 | fractions, text, booleans |
 | bool | true, false | everything else |
 | string | text | everything else |
+| any | any of the above as it comes | arrays and objects |
 | all | null, if the feature is nullable | null otherwise |
 
 A missing value is `None` here; what it becomes for the estimator (NaN, NA) is the decoder's affair.
@@ -89,7 +90,15 @@ def _exactly(kind: type, what: str) -> Convert:
     return convert
 
 
+def _to_scalar(value: Any) -> Any:
+    if type(value) not in {bool, int, float, str}:
+        raise ValueRefused("a number, text, true or false")
+    return value
+
+
 def _converter(dtype: str) -> Convert:
+    if dtype == "any":
+        return _to_scalar
     if dtype == "bool":
         return _exactly(bool, "true or false")
     if dtype == "string":

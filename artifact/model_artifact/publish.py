@@ -9,7 +9,8 @@ from pathlib import Path
 
 from model_artifact.bundle import verify
 from model_artifact.digests import same_digest
-from model_artifact.errors import AlreadyPublished, ArtifactError
+from model_artifact.errors import AlreadyPublished, ArtifactError, DigestMismatch
+from model_artifact.locks import locked
 from model_artifact.manifest import MANIFEST
 from model_artifact.paths import check_name, version_key
 
@@ -24,15 +25,22 @@ def place(root: Path, name: str, version: str) -> Path:
 
 @contextmanager
 def staging(root: Path) -> Iterator[Path]:
-    """Give an empty folder inside `root` that is gone afterwards unless it was published."""
+    """Give an empty folder inside `root` that is gone afterwards unless it was published.
+
+    What killed runs left behind is removed first; a lock held while staging tells them from runs that still live.
+    """
     parent = root / STAGING
-    parent.mkdir(parents=True, exist_ok=True)
-    folder = parent / secrets.token_hex(8)
-    folder.mkdir()
+    work = parent / secrets.token_hex(8)
     try:
-        yield folder
+        with locked(_lock_of(work)):
+            _sweep(parent)
+            try:
+                folder = work / "bundle"
+                folder.mkdir(parents=True)
+                yield folder
+            finally:
+                shutil.rmtree(work, ignore_errors=True)
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
         with suppress(OSError):  # another publisher is staging beside us
             parent.rmdir()
 
@@ -41,12 +49,13 @@ def publish(staged: Path, root: Path, *, replace: bool = False) -> Path:
     """Verify the staged bundle, make it durable and rename it to its place.
 
     Args:
-        staged: a complete bundle on the same file system as `root`.
+        staged: a complete bundle in the folder that `staging(root)` gave.
         root: the model root.
         replace: take the place of other content under the same name and version.
 
     Returns:
-        `<root>/<name>/<version>`; when the same bundle is there already, that one is kept.
+        `<root>/<name>/<version>`; when the same bundle is there already, that one is kept. One whose files no longer
+        match its own manifest is damaged and always replaced.
 
     Raises:
         AlreadyPublished: the place holds other content and `replace` is false.
@@ -54,22 +63,23 @@ def publish(staged: Path, root: Path, *, replace: bool = False) -> Path:
     """
     bundle = verify(staged)
     target = place(root, bundle.manifest.name, bundle.manifest.version)
-    if target.exists():
-        if _holds(target, bundle.digest):
-            return target
-        if not replace:
-            raise AlreadyPublished(
-                f"{target} exists with other content; choose a new version, or replace it on purpose"
-            )
     sync_tree(staged)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    replaced = staged.with_name(f"{staged.name}.replaced")
-    if target.exists():
-        target.rename(replaced)
-    staged.rename(target)
-    _sync(target.parent)
-    shutil.rmtree(replaced, ignore_errors=True)
+    with exclusive(root):
+        if target.exists() and _keep(target, bundle.digest, replace=replace):
+            return target
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if target.exists():
+            target.rename(staged.with_name("replaced"))
+        staged.rename(target)
+        _sync(target.parent)
     return target
+
+
+@contextmanager
+def exclusive(root: Path) -> Iterator[None]:
+    """Be the only one who changes what is published below `root`, across processes."""
+    with locked(root / STAGING / "publish.lock"):
+        yield
 
 
 def published_versions(root: Path, name: str) -> list[str]:
@@ -97,8 +107,25 @@ def _sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def _holds(target: Path, digest: str) -> bool:
+def _keep(target: Path, digest: str, *, replace: bool) -> bool:
     try:
-        return same_digest(verify(target).digest, digest)
-    except ArtifactError:
+        if same_digest(verify(target).digest, digest):
+            return True
+    except DigestMismatch:
         return False
+    except ArtifactError as error:
+        if not replace:
+            raise AlreadyPublished(f"{target} exists and is no bundle ({error}); replace it on purpose") from error
+    if not replace:
+        raise AlreadyPublished(f"{target} exists with other content; choose a new version, or replace it on purpose")
+    return False
+
+
+def _lock_of(work: Path) -> Path:
+    return work.with_name(f"{work.name}.lock")
+
+
+def _sweep(parent: Path) -> None:
+    for work in [entry for entry in parent.iterdir() if entry.is_dir()]:
+        with suppress(BlockingIOError), locked(_lock_of(work), wait=False):
+            shutil.rmtree(work, ignore_errors=True)

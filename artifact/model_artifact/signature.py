@@ -12,8 +12,22 @@ from model_artifact.errors import ExpressionInvalid, ManifestInvalid
 from model_artifact.expressions import Expression, compile_expression
 
 Dtype = Literal[
-    "bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float32", "float64", "string"
+    "any",
+    "bool",
+    "int8",
+    "int16",
+    "int32",
+    "int64",
+    "uint8",
+    "uint16",
+    "uint32",
+    "uint64",
+    "float32",
+    "float64",
+    "string",
 ]
+"""`any` is for bare files only, whose columns have names but no known types."""
+
 Layout = Literal["frame", "matrix", "vector"]
 Task = Literal["classification", "regression", "other"]
 Scalar = bool | int | float | str

@@ -12,9 +12,9 @@ STORE=$CACHE/store LOGS=$CACHE/log
 export CGO_ENABLED=0 GOFLAGS="-mod=mod -buildvcs=false" GOWORK=off
 
 ldflags() { # name, version
-  local minor=${KUBE%.*}; minor=${minor#v1.}
+  local minor; minor=$(version_of kube-apiserver); minor=${minor%.*}; minor=${minor#v1.}
   case $1 in
-    kube*) printf -- '-s -w -X k8s.io/component-base/version.gitVersion=%s -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=%s' "$2" "$minor" ;;
+    kube-*|kubelet|kubectl) printf -- '-s -w -X k8s.io/component-base/version.gitVersion=%s -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=%s' "$2" "$minor" ;;
     # Without these helm takes itself for a client of Kubernetes 1.20 in `template` and `lint`, and charts that ask for more are refused.
     helm) printf -- '-s -w -X helm.sh/helm/v3/internal/version.version=%s' "$2"
       for p in pkg/chartutil pkg/lint/rules; do printf -- ' -X helm.sh/helm/v3/%s.k8sVersionMajor=1 -X helm.sh/helm/v3/%s.k8sVersionMinor=%s' "$p" "$p" "$minor"; done ;;
@@ -23,13 +23,19 @@ ldflags() { # name, version
   esac
 }
 
+# What the Go command says of the downloaded module k8s.io/kubernetes: its folder (Dir) or its go.mod (GoMod).
+kubernetes_download() ( # version, field
+  cd "$(mktemp -d)" && printf 'module probe\n' > go.mod && go mod download -json "k8s.io/kubernetes@$1" |
+    sed -n "s/.*\"$2\": \"\(.*\)\".*/\1/p" | grep .
+)
+
 # k8s.io/kubernetes cannot be `go install`ed: its staging modules are replaced by folders. A small module of our own
 # maps each of them to its published version instead.
 kubernetes_module() { # version -> prints the directory
   local dir=$CACHE/src/kubernetes-$1 mod
   if [ ! -s "$dir/go.mod" ]; then
     rm -rf "$dir"; mkdir -p "$dir"
-    mod=$(cd "$dir" && printf 'module probe\n' > go.mod && go mod download -json "k8s.io/kubernetes@$1" | sed -n 's/.*"GoMod": "\(.*\)".*/\1/p')
+    mod=$(kubernetes_download "$1" GoMod) || return 1
     { printf 'module local/kubernetes\n\ngo 1.24.0\n\ngodebug default=go1.24\n\nrequire k8s.io/kubernetes %s\n\nreplace (\n' "$1"
       awk -v v="v0.${1#v1.}" '/=> \.\/staging\// {print "\t" ($1 == "replace" ? $2 : $1) " => " ($1 == "replace" ? $2 : $1) " " v}' "$mod"
       printf ')\n'; } > "$dir/go.mod.new"
@@ -53,8 +59,8 @@ compile() { # name how package version directory
   local name=$1 pkg=$3 version=$4 out=$5 dir
   case $2 in
     kubernetes)
-      dir=$(kubernetes_module "$version")
-      cd "$dir" && go build -trimpath -ldflags "$(ldflags "$name" "$version")" -o "$out/$name" "$pkg" ;;
+      dir=$(kubernetes_module "$version") && cd "$dir" && go build -trimpath -ldflags "$(ldflags "$name" "$version")" -o "$out/$name" "$pkg" ;;
+    pause) dir=$(kubernetes_download "$version" Dir) && gcc -Os -static "-DVERSION=v$PAUSE_VERSION" -o "$out/$name" "$dir/$pkg" ;;
     module) GOBIN=$out go install -trimpath -ldflags "$(ldflags "$name" "$version")" "$pkg@$version" ;;
     collector)
       collector_config "$version" "$out/src" > "$out/builder.yaml"
@@ -69,7 +75,7 @@ build() {
   if [ ! -x "$STORE/$name@$version" ]; then
     command -v go >/dev/null || die "Go is needed to build $name: install Go 1.21 or later (it fetches a newer toolchain itself) and try again"
     tmp=$(mktemp -d "$CACHE/tmp.XXXXXX")
-    if ! (set -e; export -f compile ldflags kubernetes_module collector_config; compile "$name" "$how" "$pkg" "$version" "$tmp") > "$log" 2>&1; then
+    if ! (compile "$name" "$how" "$pkg" "$version" "$tmp") > "$log" 2>&1; then
       rm -rf "$tmp"
       failed_log "building $name $version" "$log" "see that the Go module proxy answers (go env GOPROXY) and that $CACHE has room, then run it again: what is built already is kept"
       exit 1
@@ -82,7 +88,6 @@ build() {
 
 case ${1:-} in -h|--help) usage "$0"; exit ;; --list) awk 'NF {print $1, $4}' <<<"$PROGRAMS"; exit ;; esac
 mkdir -p "$STORE" "$BIN" "$LOGS"
-KUBE=$(version_of kube-apiserver)
 renice -n 10 -p $$ >/dev/null   # builds leave the machine usable
 names=$*
 if [ -z "$names" ]; then

@@ -1,1 +1,1 @@
-"""Placeholder."""
+"""The service: verified bundles in, answers out, over HTTP."""

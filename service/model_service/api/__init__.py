@@ -1,1 +1,1 @@
-"""Placeholder."""
+"""Thin transports: HTTP in, one call, HTTP out."""

@@ -1,0 +1,52 @@
+# One verb a line; `make help` lists them. Everything sets itself up: Python 3.11+ and make are all that is needed.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+BIN := .venv/bin
+READY := .venv/.ready
+LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header
+
+.PHONY: help setup demo serve test lint format lock clean
+
+help: ## Show this list
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+
+setup: $(READY) ## Create .venv from the hash-locked requirements
+
+$(READY): pyproject.toml locks/dev.txt
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: install it, or name it: make PYTHON=/path/to/python3"; exit 1; }
+	@echo "setting up .venv with $(PYTHON) (a minute or two the first time) ..."
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r locks/dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: $(READY) ## Train, pack, fetch, serve and ask, then stop
+	@$(BIN)/python examples/demo.py
+
+serve: $(READY) ## The same, and stay up
+	@$(BIN)/python examples/demo.py --stay
+
+test: $(READY) ## Every test that needs only what pip brings, with the coverage gate
+	@$(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
+
+lint: $(READY) ## ruff, mypy strict, import-linter
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: $(READY) ## Let ruff rewrite what it can
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+lock: $(READY) ## Resolve again: locks/dev.txt for development, one lock an image
+	$(LOCK) pyproject.toml --all-extras --group dev -o locks/dev.txt $(ARGS)
+	for image in init-container service service-sklearn; do \
+		$(LOCK) --group pyproject.toml:$$image --constraint locks/dev.txt -o locks/$$image.txt; \
+	done
+
+clean: ## Remove what the targets above made
+	rm -rf .venv .demo .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis dist

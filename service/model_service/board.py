@@ -1,0 +1,79 @@
+"""The worker board: shared memory with one slot a worker, so that any worker can answer for all of them.
+
+It is an anonymous mapping made before the fork and inherited by every worker: nothing to name, nothing to clean up.
+Each slot has one writer, its worker; the master clears the slot of a worker that ended. There are more slots than
+workers, because a reload starts the new ones before the old ones end.
+"""
+
+import enum
+import mmap
+import struct
+
+REASON_BYTES = 400
+SPARE_SLOTS = 14
+"""Room for workers added by hand (gunicorn's TTIN signal)."""
+_HEADER = struct.Struct("=?")
+_SLOT = struct.Struct(f"=B{REASON_BYTES}s")
+
+
+class State(enum.IntEnum):
+    """What a worker has come to."""
+
+    EMPTY = 0
+    LOADING = 1
+    READY = 2
+    FAILED = 3
+
+
+class Board:
+    """Readiness of `workers` workers."""
+
+    def __init__(self, workers: int) -> None:
+        self._workers = workers
+        self._slots = range(2 * workers + SPARE_SLOTS)
+        self._memory = mmap.mmap(-1, _HEADER.size + len(self._slots) * _SLOT.size)
+
+    def claim(self) -> int:
+        """Take the first empty slot, in the master, before a worker is forked."""
+        slot = next(index for index in self._slots if self.state(index) is State.EMPTY)
+        self.write(slot, State.LOADING)
+        return slot
+
+    def write(self, slot: int, state: State, reason: str = "") -> None:
+        """Say what a worker has come to."""
+        text = reason.encode()[:REASON_BYTES]
+        _SLOT.pack_into(self._memory, self._offset(slot), state, text)
+
+    def release(self, slot: int) -> None:
+        """Empty the slot of a worker that ended; a failure stays on it for the master to report."""
+        if self.state(slot) is not State.FAILED:
+            self.write(slot, State.EMPTY)
+
+    def state(self, slot: int) -> State:
+        """State of one slot."""
+        return State(self._read(slot)[0])
+
+    def failure(self) -> str | None:
+        """Reason of the first worker that failed for good."""
+        for slot in self._slots:
+            state, text = self._read(slot)
+            if state == State.FAILED:
+                return text.rstrip(b"\0").decode(errors="replace")
+        return None
+
+    def overall(self) -> State:
+        """READY once all workers have been proven, and as long as one is: one that respawns takes no traffic yet."""
+        states = [self.state(slot) for slot in self._slots]
+        if State.FAILED in states:
+            return State.FAILED
+        if states.count(State.READY) >= self._workers:
+            _HEADER.pack_into(self._memory, 0, True)
+        (was_complete,) = _HEADER.unpack_from(self._memory, 0)
+        return State.READY if was_complete and State.READY in states else State.LOADING
+
+    def _read(self, slot: int) -> tuple[int, bytes]:
+        state, text = _SLOT.unpack_from(self._memory, self._offset(slot))
+        return state, text
+
+    def _offset(self, slot: int) -> int:
+        return _HEADER.size + slot * _SLOT.size

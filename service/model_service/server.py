@@ -1,0 +1,136 @@
+"""gunicorn as the supervisor of uvicorn workers: the processes, their logs, the board, and how they end."""
+
+import logging
+import os
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from fastapi import FastAPI
+from gunicorn.app.base import BaseApplication
+from gunicorn.glogging import Logger
+from uvicorn_worker import UvicornWorker
+
+from model_service.app import create_app, load_model
+from model_service.board import Board
+from model_service.errors import EXIT_LOAD_FAILED, LoadFailed
+from model_service.settings import Settings
+from model_service.telemetry import set_up_logging
+
+log = logging.getLogger(__name__)
+HEARTBEAT_SECONDS = 1.0
+
+
+class PropagatingLogger(Logger):  # type: ignore[misc]
+    """gunicorn's logger without handlers of its own: lines reach the one JSON handler."""
+
+    def setup(self, cfg: Any) -> None:
+        """Keep only the level."""
+        self.cfg = cfg
+        self.error_log.propagate = True
+
+
+class ServiceWorker(UvicornWorker):  # type: ignore[misc]
+    """A uvicorn worker that loads its model before it accepts, with its heartbeat going on meanwhile."""
+
+    CONFIG_KWARGS = {"loop": "uvloop", "http": "httptools", "server_header": False, "access_log": False}  # noqa: RUF012
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.slot = 0
+        logging.getLogger("uvicorn.error").propagate = True
+
+    def load_wsgi(self) -> None:
+        """Build the app and load the model; a permanent failure ends the process, and the master with it."""
+        loaded = threading.Event()
+        threading.Thread(target=self._beat, args=(loaded,), daemon=True).start()
+        try:
+            self.wsgi: FastAPI = self.app.build(self.slot)
+            load_model(self.wsgi)
+        except LoadFailed:
+            sys.exit(EXIT_LOAD_FAILED)
+        finally:
+            loaded.set()
+
+    def _beat(self, loaded: threading.Event) -> None:
+        while not loaded.wait(HEARTBEAT_SECONDS):
+            self.notify()
+
+
+class Server(BaseApplication):  # type: ignore[misc]
+    """Runs the service under gunicorn until it is told to stop."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._board = Board(settings.workers)
+        super().__init__()
+
+    def load_config(self) -> None:
+        """Give gunicorn its settings from ours."""
+        for name, value in self._options().items():
+            self.cfg.set(name, value)
+
+    def _options(self) -> dict[str, Any]:
+        settings = self._settings
+        return {
+            "bind": [f"{settings.api_host}:{settings.api_port}"],
+            "workers": settings.workers,
+            "worker_class": ServiceWorker,
+            "logger_class": PropagatingLogger,
+            "loglevel": settings.log_level,
+            "keepalive": settings.keep_alive_seconds,
+            "timeout": settings.worker_timeout_seconds,
+            "worker_tmp_dir": "/dev/shm" if sys.platform == "linux" else None,  # noqa: S108 - tmpfs: a heartbeat never waits for a disk
+            "control_socket_disable": True,
+            "pre_fork": self._claim_slot,
+            "child_exit": self._release_slot,
+        }
+
+    def build(self, slot: int) -> FastAPI:
+        """The application of one worker."""
+        return create_app(self._settings, self._board, slot)
+
+    def run(self) -> None:
+        """Serve; raises SystemExit when it ends, with the reason as the last line when the model cannot be served."""
+        master = os.getpid()
+        try:
+            super().run()
+        except SystemExit as ended:
+            if ended.code == EXIT_LOAD_FAILED and os.getpid() == master:  # workers leave through here too
+                report_failure(self._settings, self._board.failure() or "a worker could not start; see the lines above")
+            raise
+
+    def _claim_slot(self, _: Any, worker: ServiceWorker) -> None:
+        worker.slot = self._board.claim()
+
+    def _release_slot(self, _: Any, worker: ServiceWorker) -> None:
+        self._board.release(worker.slot)
+
+
+def report_failure(settings: Settings, reason: str) -> None:
+    """Say why nothing is served: as the last log line and, in a pod, as the termination message."""
+    log.critical("the model cannot be served: %s", reason)
+    if settings.termination_message_path.exists():
+        with suppress(OSError):  # an unwritable message must not hide the reason
+            settings.termination_message_path.write_text(reason[:4000], encoding="utf-8")
+
+
+def serve_debug(settings: Settings, run: Callable[..., Any]) -> None:
+    """One process that starts again when the service's code changes."""
+    run(
+        "model_service.app:create_app", factory=True, reload=True, host=settings.api_host, port=settings.api_port,
+        reload_dirs=[__file__.rsplit("/", 1)[0]], log_config=None, access_log=False,
+    )  # fmt: skip
+
+
+def serve(settings: Settings) -> None:
+    """Run until told to stop; raises SystemExit."""
+    set_up_logging(settings.log_level)
+    if settings.debug:
+        import uvicorn  # noqa: PLC0415 - only for development
+
+        serve_debug(settings, uvicorn.run)
+        return
+    Server(settings).run()

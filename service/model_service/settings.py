@@ -1,0 +1,174 @@
+"""The only reader of the environment: code defaults < config.yaml < .env < environment < command line.
+
+Settings are read once and frozen. An unknown `MODELPORT_*` name or a bad value stops the start with a sentence.
+"""
+
+import difflib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from dotenv import dotenv_values
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings.sources.utils import parse_env_vars
+
+from model_service.errors import SettingsInvalid
+
+PREFIX = "MODELPORT_"
+FOREIGN_PREFIXES = ("MODELPORT_FETCH_",)
+"""Names of the fetcher's own settings, which may share an environment with ours."""
+DOTENV = Path(".env")
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+class Settings(BaseSettings):
+    """Every setting of the service; each is the environment variable `MODELPORT_<NAME>` in capitals."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True, env_ignore_empty=True,
+        protected_namespaces=(),
+    )  # fmt: skip
+
+    api_host: str = Field("127.0.0.1", description="Address to listen on; the images set 0.0.0.0.")
+    api_port: Port = Field(8000, description="Port to listen on; 0 takes a free one.")
+    workers: int = Field(1, ge=1, le=1024, description="Worker processes; WEB_CONCURRENCY is read when it is not set.")
+    model_root: Path = Field(Path("/mnt/models"), description="Folder that holds <name>/<version>/.")
+    model_name: str | None = Field(None, description="Model to serve; may be left out when the root holds one.")
+    model_version: str | None = Field(None, description="Version to serve; the highest when left out.")
+    model_digest: str | None = Field(None, description="Pin of the bundle: sha256:<hex> of its manifest.json.")
+    model_sha256: str | None = Field(None, description="Pin of a bare model file: its sha256.")
+    allow_pickle: bool = Field(False, description="Load unpinned pickles (joblib): they can run any code.")
+    require_pinned: bool = Field(False, description="Refuse a model that no pin covers.")
+    config_file: Path = Field(Path("config.yaml"), description="YAML file of settings, names in lower case.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
+    debug: bool = Field(False, description="One worker that reloads when the service's code changes.")
+    max_body_bytes: int = Field(10 << 20, ge=1, description="Largest request body, in bytes.")
+    max_batch_rows: int = Field(100, ge=1, description="Most rows in one /predict/batch request.")
+    keep_alive_seconds: int = Field(75, ge=1, description="Idle time of a connection; keep it above the balancer's.")
+    worker_timeout_seconds: int = Field(60, ge=1, description="A worker silent for this long is replaced.")
+    termination_message_path: Path = Field(
+        Path("/dev/termination-log"), description="Where the reason of a failed start is written, if it exists."
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - replaced: ours is given its variables
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only what `load_settings` passes in counts."""
+        del settings_cls
+        return (init_settings,)
+
+
+class _Variables(EnvSettingsSource):
+    """Reads a given mapping as environment variables, so that .env and the environment follow the same rules."""
+
+    def __init__(self, variables: Mapping[str, str | None]) -> None:
+        self._given = variables
+        super().__init__(Settings)
+
+    def _load_env_vars(self) -> Mapping[str, str | None]:
+        return parse_env_vars(self._given, self.case_sensitive, self.env_ignore_empty, self.env_parse_none_str)
+
+
+def load_settings(
+    flags: Mapping[str, Any] | None = None, environment: Mapping[str, str] | None = None, dotenv: Path = DOTENV
+) -> tuple[Settings, dict[str, str]]:
+    """Read every layer.
+
+    Args:
+        flags: command-line values by setting name; null ones do not count.
+        environment: instead of the process's.
+        dotenv: file of `NAME=value` lines; other programs' lines in it are left alone.
+
+    Returns:
+        The settings, and for each name where its value came from.
+
+    Raises:
+        SettingsInvalid: an unknown name or a bad value, with a sentence.
+    """
+    env = dict(os.environ if environment is None else environment)
+    if "WEB_CONCURRENCY" in env:
+        env.setdefault(f"{PREFIX}WORKERS", env["WEB_CONCURRENCY"])
+    file_env = {key: value for key, value in dotenv_values(dotenv).items() if value is not None}
+    for variables, origin in ((env, "the environment"), (file_env, str(dotenv))):
+        _refuse_unknown(variables, origin)
+    config = Path(env.get(f"{PREFIX}CONFIG_FILE") or file_env.get(f"{PREFIX}CONFIG_FILE") or "config.yaml")
+    required = f"{PREFIX}CONFIG_FILE" in env or f"{PREFIX}CONFIG_FILE" in file_env
+    layers = {
+        str(config): _read_yaml(config, required),
+        str(dotenv): _Variables(file_env)(),
+        "environment": _Variables(env)(),
+        "command line": {key: value for key, value in (flags or {}).items() if value is not None},
+    }
+    return _combine(layers)
+
+
+def _combine(layers: Mapping[str, Mapping[str, Any]]) -> tuple[Settings, dict[str, str]]:
+    values: dict[str, Any] = {}
+    origins = dict.fromkeys(Settings.model_fields, "default")
+    for origin, layer in layers.items():
+        values.update(layer)
+        origins.update(dict.fromkeys(layer, origin))
+    try:
+        return Settings(**values), origins
+    except ValidationError as error:
+        raise SettingsInvalid(_sentence(error, origins)) from error
+
+
+def _sentence(error: ValidationError, origins: Mapping[str, str]) -> str:
+    first = error.errors()[0]
+    name = ".".join(str(part) for part in first["loc"])
+    field = Settings.model_fields.get(str(first["loc"][0]))
+    if field is None:
+        return f"{origins.get(name, 'settings')}: unknown setting {name!r}{_hint(name, list(Settings.model_fields))}"
+    shown = "" if field.annotation is SecretStr else f", got {first['input']!r}"
+    variable = PREFIX + name.upper().replace(".", "__")
+    return f"{variable} (from {origins[str(first['loc'][0])]}): {first['msg']}{shown}"
+
+
+def _refuse_unknown(variables: Mapping[str, str], origin: str) -> None:
+    known = {PREFIX + name.upper() for name in Settings.model_fields}
+    for name in variables:
+        upper = name.upper()
+        ours = upper.startswith(PREFIX) and not upper.startswith(FOREIGN_PREFIXES)
+        if ours and upper.split("__")[0] not in known:
+            injected = " (if Kubernetes injected it for a Service, set enableServiceLinks: false in the pod)"
+            raise SettingsInvalid(f"{origin}: unknown setting {name}{_hint(upper, sorted(known)) or injected}")
+
+
+def _hint(name: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def _read_yaml(path: Path, required: bool) -> dict[str, Any]:
+    if not path.is_file():
+        if required:
+            raise SettingsInvalid(f"{PREFIX}CONFIG_FILE: {path} is not a file")
+        return {}
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        raise SettingsInvalid(f"{path} cannot be read: {error}") from error
+    if document is None:
+        return {}
+    if not isinstance(document, dict):
+        raise SettingsInvalid(f"{path}: expected 'name: value' lines, got {type(document).__name__}")
+    return {str(key): value for key, value in document.items()}
+
+
+def effective(settings: Settings, origins: Mapping[str, str]) -> list[dict[str, str]]:
+    """Rows of `{setting, value, origin}` for people; secrets are masked."""
+    return [
+        {"setting": PREFIX + name.upper(), "value": str(getattr(settings, name)), "origin": origins[name]}
+        for name in Settings.model_fields
+    ]
