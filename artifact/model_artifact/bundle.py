@@ -8,7 +8,7 @@ from pathlib import Path
 
 from model_artifact.digests import digest_bytes, parse_digest, same_digest, sha256_file
 from model_artifact.errors import DigestMismatch, ManifestInvalid, PathRefused
-from model_artifact.manifest import MANIFEST, MAX_BYTES, Manifest, parse_manifest
+from model_artifact.manifest import MANIFEST, MAX_BYTES, FileEntry, Manifest, parse_manifest
 from model_artifact.paths import safe_join
 
 SIGNATURE_PREFIX = f"{MANIFEST}."
@@ -38,10 +38,13 @@ def open_bundle(directory: Path, expected_digest: str | None = None) -> Bundle:
     Raises:
         ManifestInvalid: no manifest, or a broken one.
         DigestMismatch: another digest than expected.
+        PathRefused: the manifest is a link, or no regular file, or lists a path that is not safe.
     """
     path = safe_join(directory, MANIFEST)
     try:
-        if path.stat().st_size > MAX_BYTES:
+        info = path.lstat()
+        _refuse_special(path, info)
+        if info.st_size > MAX_BYTES:
             raise ManifestInvalid(f"{path} is larger than {MAX_BYTES >> 20} MiB")
         data = path.read_bytes()
     except OSError as error:
@@ -69,33 +72,54 @@ def verify(directory: Path, expected_digest: str | None = None) -> Bundle:
     """
     bundle = open_bundle(directory, expected_digest)
     for entry in bundle.manifest.files:
-        path = bundle.path(entry.path)
         try:
-            info = path.lstat()
+            _verify_file(bundle.path(entry.path), entry)
         except OSError as error:
-            raise DigestMismatch(f"{path} is listed in {MANIFEST} but cannot be read ({error.strerror})") from error
-        if not stat.S_ISREG(info.st_mode):
-            raise PathRefused(f"{path} is not a regular file")
-        if info.st_size != entry.size:
-            raise DigestMismatch(f"{path}: expected {entry.size} bytes, found {info.st_size}")
-        actual = sha256_file(path)
-        if not same_digest(actual, entry.sha256):
-            raise DigestMismatch(f"{path}: expected sha256 {entry.sha256}, found {actual}")
+            raise DigestMismatch(
+                f"{directory / entry.path} is listed in {MANIFEST} but cannot be read ({error.strerror})"
+            ) from error
     _refuse_unlisted(bundle)
     return bundle
 
 
+def _verify_file(path: Path, entry: FileEntry) -> None:
+    info = path.lstat()
+    _refuse_special(path, info)
+    if info.st_size != entry.size:
+        raise DigestMismatch(f"{path}: expected {entry.size} bytes, found {info.st_size}")
+    actual = sha256_file(path)
+    if not same_digest(actual, entry.sha256):
+        raise DigestMismatch(f"{path}: expected sha256 {entry.sha256}, found {actual}")
+
+
+def _refuse_special(path: Path, info: os.stat_result) -> None:
+    if not stat.S_ISREG(info.st_mode):
+        raise PathRefused(f"{str(path)!r} is not a regular file")
+
+
 def _refuse_unlisted(bundle: Bundle) -> None:
     listed = {entry.path for entry in bundle.manifest.files} | {MANIFEST}
-    for relative in _walk(bundle.directory):
-        if relative not in listed and not relative.startswith(SIGNATURE_PREFIX):
-            raise DigestMismatch(f"{bundle.directory / relative} is not listed in {MANIFEST}: delete it or pack again")
+    try:
+        found = set(_walk(bundle.directory))
+    except OSError as error:
+        raise DigestMismatch(f"{error.filename!r} cannot be looked into ({error.strerror})") from error
+    for relative in sorted(found - listed):
+        if "/" in relative or not relative.startswith(SIGNATURE_PREFIX):
+            raise DigestMismatch(
+                f"{bundle.directory}: {relative!r} is not listed in {MANIFEST}: delete it or pack again"
+            )
 
 
 def _walk(directory: Path) -> Iterator[str]:
-    for folder, subfolders, names in os.walk(directory):
+    for folder, subfolders, names in os.walk(directory, onerror=_raise):
         base = Path(folder)
-        for name in [*subfolders, *names]:
+        for name in subfolders:
             if (base / name).is_symlink():
-                raise PathRefused(f"{base / name} is a symbolic link")
-        yield from ((base / name).relative_to(directory).as_posix() for name in names)
+                raise PathRefused(f"{str(base / name)!r} is a symbolic link")
+        for name in names:
+            _refuse_special(base / name, (base / name).lstat())
+            yield (base / name).relative_to(directory).as_posix()
+
+
+def _raise(error: OSError) -> None:
+    raise error

@@ -1,34 +1,59 @@
 """The small language of cross-field rules and computed defaults: arithmetic, comparison and logic over feature names.
 
 An expression is Python syntax cut down to what cannot reach beyond its operands: no attributes, no indexing, no calls
-but the listed functions. Numbers are computed as they come, except powers, which are computed in floating point so that
-no operand can make one expensive.
+but the listed functions. Nothing in it can be made expensive: powers are computed in floating point, text is only ever
+joined, up to a limit, and the nesting of an expression is bounded.
 
-Null: an expression whose value depends on a null feature is null, unless it asks with `is None`.
+Null: an expression whose value depends on a null feature is null, unless it asks with `is None`; so is one whose
+arithmetic has no answer, such as a division by zero. `and` and `or` know three values: `x or true` is true even where x
+is null, as in SQL.
 """
 
 import ast
 import math
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from model_artifact.errors import ExpressionInvalid
 
 MAX_LENGTH = 500
+MAX_DEPTH = 100
+MAX_TEXT = 10_000
+"""Longest text that `+` may join."""
 
 Values = Mapping[str, Any]
 Evaluate = Callable[[Values], Any]
 
+
+def _numbers_only(function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    def run(left: Any, right: Any) -> Any:
+        if not isinstance(left, (int, float)) or not isinstance(right, (int, float)):
+            raise TypeError
+        return function(left, right)
+
+    return run
+
+
+def _add(left: Any, right: Any) -> Any:
+    if isinstance(left, str) and isinstance(right, str) and len(left) + len(right) <= MAX_TEXT:
+        return left + right
+    return _numbers_only(operator.add)(left, right)
+
+
+def _round(number: float, digits: int = 0) -> float:
+    return round(number, max(-400, min(digits, 400)))  # more digits change nothing but the time
+
+
 _BINARY: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
-    ast.Add: operator.add,
-    ast.Sub: operator.sub,
-    ast.Mult: operator.mul,
-    ast.Div: operator.truediv,
-    ast.FloorDiv: operator.floordiv,
-    ast.Mod: operator.mod,
-    ast.Pow: math.pow,
+    ast.Add: _add,
+    ast.Sub: _numbers_only(operator.sub),
+    ast.Mult: _numbers_only(operator.mul),
+    ast.Div: _numbers_only(operator.truediv),
+    ast.FloorDiv: _numbers_only(operator.floordiv),
+    ast.Mod: _numbers_only(operator.mod),
+    ast.Pow: _numbers_only(math.pow),
 }
 _UNARY: dict[type[ast.unaryop], Callable[[Any], Any]] = {
     ast.USub: operator.neg,
@@ -47,21 +72,20 @@ _COMPARE: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.In: lambda left, right: left in right,
     ast.NotIn: lambda left, right: left not in right,
 }
-_FUNCTIONS: dict[str, Callable[..., Any]] = {
-    "abs": abs,
-    "min": min,
-    "max": max,
-    "round": round,
-    "len": len,
-    "log": math.log,
-    "sqrt": math.sqrt,
-    "exp": math.exp,
+_FUNCTIONS: dict[str, tuple[Callable[..., Any], range]] = {
+    "abs": (abs, range(1, 2)),
+    "min": (min, range(1, MAX_LENGTH)),
+    "max": (max, range(1, MAX_LENGTH)),
+    "round": (_round, range(1, 3)),
+    "len": (len, range(1, 2)),
+    "log": (math.log, range(1, 3)),
+    "sqrt": (math.sqrt, range(1, 2)),
+    "exp": (math.exp, range(1, 2)),
 }
+"""Name to function and the numbers of arguments that it takes."""
+
 _NULL_AWARE = (ast.Is, ast.IsNot)
-
-
-class _Null(Exception):
-    """A null operand: the whole expression is null."""
+_NO_ANSWER = (ArithmeticError, ValueError, TypeError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +97,8 @@ class Expression:
     _run: Evaluate
 
     def __call__(self, values: Values) -> Any:
-        """Evaluate over one row; null where an operand is null or the arithmetic has no answer (division by zero)."""
-        try:
-            return self._run(values)
-        except (_Null, ArithmeticError, ValueError, TypeError):
-            return None
+        """Evaluate over one row; null where an operand is null or the arithmetic has no answer."""
+        return self._run(values)
 
 
 def compile_expression(text: str, known: frozenset[str]) -> Expression:
@@ -87,14 +108,23 @@ def compile_expression(text: str, known: frozenset[str]) -> Expression:
         ExpressionInvalid: syntax, an unknown name, or anything outside the language.
     """
     if len(text) > MAX_LENGTH:
-        raise ExpressionInvalid(f"expression is longer than {MAX_LENGTH} characters")
+        raise ExpressionInvalid(f"it is longer than {MAX_LENGTH} characters")
+    names: set[str] = set()
     try:
         tree = ast.parse(text, mode="eval")
-        names: set[str] = set()
+        if _depth(tree) > MAX_DEPTH:
+            raise ExpressionInvalid(f"it is nested deeper than {MAX_DEPTH} levels")
         run = _compile(tree.body, known, names)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        raise ExpressionInvalid(f"expression {text!r} is not valid: {error}") from error
+        raise ExpressionInvalid(f"it cannot be read: {error}") from error
     return Expression(text, frozenset(names), run)
+
+
+def _depth(tree: ast.AST) -> int:
+    depth, level = 0, [tree]
+    while level:
+        depth, level = depth + 1, [child for node in level for child in ast.iter_child_nodes(node)]
+    return depth
 
 
 def _compile(node: ast.expr, known: frozenset[str], names: set[str]) -> Evaluate:  # noqa: C901 - one case a node
@@ -104,58 +134,90 @@ def _compile(node: ast.expr, known: frozenset[str], names: set[str]) -> Evaluate
     match node:
         case ast.Constant(value=value) if value is None or isinstance(value, (bool, int, float, str)):
             return lambda _: value
-        case ast.Name(id=name):
-            if name not in known:
-                raise ExpressionInvalid(f"unknown feature {name!r}; known are {', '.join(sorted(known))}")
+        case ast.Name(id=name) if name in known:
             names.add(name)
             return lambda values: values.get(name)
+        case ast.Name(id=name):
+            raise ExpressionInvalid(f"unknown feature {name!r}; known are {', '.join(sorted(known)[:20])}")
         case ast.BinOp(left=left, op=op, right=right) if type(op) in _BINARY:
             return _apply(_BINARY[type(op)], sub(left), sub(right))
         case ast.UnaryOp(op=op, operand=operand) if type(op) in _UNARY:
             return _apply(_UNARY[type(op)], sub(operand))
         case ast.BoolOp(op=op, values=children):
             return _logic(isinstance(op, ast.And), [sub(child) for child in children])
-        case ast.Compare(left=left, ops=ops, comparators=rest) if all(type(op) in _COMPARE for op in ops):
+        case ast.Compare(left=left, ops=ops, comparators=rest) if all(map(_is_comparable, ops, rest)):
             return _compare([type(op) for op in ops], [sub(left), *map(sub, rest)])
         case ast.IfExp(test=test, body=body, orelse=orelse):
-            check, yes, no = sub(test), sub(body), sub(orelse)
-            return lambda values: yes(values) if check(values) else no(values)
+            return _choose(sub(test), sub(body), sub(orelse))
         case ast.Call(func=ast.Name(id=name), args=args, keywords=[]) if name in _FUNCTIONS:
-            return _apply(_FUNCTIONS[name], *map(sub, args))
+            function, counts = _FUNCTIONS[name]
+            if len(args) not in counts:
+                raise ExpressionInvalid(f"{name}() does not take {len(args)} arguments")
+            return _apply(function, *map(sub, args))
         case ast.Tuple(elts=items) | ast.List(elts=items):
             parts = [sub(item) for item in items]
             return lambda values: tuple(part(values) for part in parts)
     raise ExpressionInvalid(
         f"{ast.unparse(node)!r} is not allowed; use feature names, numbers, text, + - * / // % **, comparisons, "
-        f"and/or/not, 'x if y else z', and {', '.join(_FUNCTIONS)}"
+        f"'is None', and/or/not, 'x if y else z', and {', '.join(_FUNCTIONS)}"
     )
+
+
+def _is_comparable(op: ast.cmpop, right: ast.expr) -> bool:
+    return not isinstance(op, _NULL_AWARE) or (isinstance(right, ast.Constant) and right.value is None)
 
 
 def _apply(function: Callable[..., Any], *operands: Evaluate) -> Evaluate:
     def run(values: Values) -> Any:
         arguments = [operand(values) for operand in operands]
         if any(argument is None for argument in arguments):
-            raise _Null
-        return function(*arguments)
+            return None
+        try:
+            return function(*arguments)
+        except _NO_ANSWER:
+            return None
 
     return run
 
 
 def _compare(ops: list[type[ast.cmpop]], operands: list[Evaluate]) -> Evaluate:
-    def run(values: Values) -> bool:
+    def run(values: Values) -> bool | None:
         items = [operand(values) for operand in operands]
-        for op, left, right in zip(ops, items, items[1:], strict=False):
-            if (left is None or right is None) and not issubclass(op, _NULL_AWARE):
-                raise _Null
-            if not _COMPARE[op](left, right):
-                return False
-        return True
+        pairs = zip(ops, items, items[1:], strict=False)
+        return _three_valued((_holds(op, left, right) for op, left, right in pairs), decided_by=False)
 
     return run
 
 
+def _holds(op: type[ast.cmpop], left: Any, right: Any) -> bool | None:
+    if (left is None or right is None) and op not in _NULL_AWARE:
+        return None
+    try:
+        return bool(_COMPARE[op](left, right))
+    except _NO_ANSWER:
+        return None
+
+
 def _logic(every: bool, operands: list[Evaluate]) -> Evaluate:
-    def run(values: Values) -> bool:
-        return (all if every else any)(operand(values) for operand in operands)
+    return lambda values: _three_valued((operand(values) for operand in operands), decided_by=not every)
+
+
+def _three_valued(items: Iterable[Any], *, decided_by: bool) -> bool | None:
+    """`or` when decided by true, `and` when decided by false; null where only a null could still decide."""
+    unknown = False
+    for item in items:
+        if item is None:
+            unknown = True
+        elif bool(item) is decided_by:
+            return decided_by
+    return None if unknown else not decided_by
+
+
+def _choose(test: Evaluate, yes: Evaluate, no: Evaluate) -> Evaluate:
+    def run(values: Values) -> Any:
+        answer = test(values)
+        if answer is None:
+            return None
+        return yes(values) if answer else no(values)
 
     return run

@@ -13,7 +13,7 @@ def installed(package: str) -> str | None:
     """Version of an installed package, without importing it."""
     try:
         return version(package)
-    except PackageNotFoundError:
+    except (PackageNotFoundError, ValueError):  # an empty name is a ValueError
         return None
 
 

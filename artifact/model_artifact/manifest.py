@@ -1,5 +1,6 @@
 """`manifest.json`: the one file that lists everything else in a bundle, and whose digest therefore pins everything."""
 
+import re
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -13,6 +14,8 @@ from model_artifact.signature import Signature
 MANIFEST = "manifest.json"
 SCHEMA_VERSION = 1
 MAX_BYTES = 16 << 20
+
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)", re.ASCII)
 
 FormatKind = Literal["onnx", "skops", "joblib"]
 MODEL_SUFFIXES: dict[str, FormatKind] = {
@@ -89,7 +92,9 @@ class Manifest:
         check_name(self.version, "version")
         paths = [safe_relative(entry.path) for entry in self.files]
         refuse_collisions([MANIFEST, *paths])
-        referred = [item.path for item in self.formats] + [path for path in (self.golden, self.baseline) if path]
+        referred = [item.path for item in self.formats] + [
+            path for path in (self.golden, self.baseline) if path is not None
+        ]
         missing = sorted(set(referred) - set(paths))
         kinds = Counter(item.kind for item in self.formats)
         for broken, sentence in (
@@ -98,7 +103,7 @@ class Manifest:
             (any(count > 1 for count in kinds.values()), "formats: a kind is listed twice"),
             (any(not _is_sha256(entry.sha256) for entry in self.files), "files: a sha256 is not 64 hex digits"),
             (any(entry.size < 0 for entry in self.files), "files: a size is negative"),
-            (not _is_time(self.created), "created: expected an RFC 3339 time"),
+            (not _is_time(self.created), "created: expected an RFC 3339 time such as 2026-01-31T08:30:00Z"),
         ):
             if broken:
                 raise ManifestInvalid(sentence)
@@ -108,8 +113,8 @@ class Manifest:
         return next((item for item in self.formats if item.kind == kind), None)
 
     def file(self, path: str) -> FileEntry:
-        """The entry of a listed path."""
-        return next(entry for entry in self.files if entry.path == path)
+        """The entry of a listed path. Raises KeyError for any other."""
+        return {entry.path: entry for entry in self.files}[path]
 
 
 def _is_sha256(text: str) -> bool:
@@ -118,7 +123,7 @@ def _is_sha256(text: str) -> bool:
 
 def _is_time(text: str) -> bool:
     try:
-        return datetime.fromisoformat(text).tzinfo is not None
+        return bool(_TIME.fullmatch(text)) and datetime.fromisoformat(text).tzinfo is not None
     except ValueError:
         return False
 
@@ -136,12 +141,19 @@ def parse_manifest(data: bytes) -> Manifest:
     version = document.get("schemaVersion")
     if version != SCHEMA_VERSION or type(version) is not int:
         raise ManifestInvalid(
-            f"{MANIFEST}: schemaVersion is {version!r} and this release reads {SCHEMA_VERSION}: "
+            f"{MANIFEST}: schemaVersion is {str(version)[:80]} and this release reads {SCHEMA_VERSION}: "
             "upgrade modelport, or pack again"
         )
     return strict.read(Manifest, document, MANIFEST)
 
 
 def write_manifest(manifest: Manifest) -> bytes:
-    """Return the bytes of `manifest.json`; `schemaVersion` comes first so that any later release can read it."""
-    return strict.dumps({"schemaVersion": manifest.schema_version} | strict.to_json(manifest))
+    """Return the bytes of `manifest.json`; `schemaVersion` comes first so that any later release can read it.
+
+    Raises:
+        ManifestInvalid: it would be larger than 16 MiB, or its metadata is not JSON.
+    """
+    data = strict.dumps(manifest, schemaVersion=manifest.schema_version)
+    if len(data) > MAX_BYTES:
+        raise ManifestInvalid(f"{MANIFEST} would be larger than {MAX_BYTES >> 20} MiB: shorten its metadata")
+    return data

@@ -14,16 +14,17 @@ MAX_PATH = 1024
 MAX_SEGMENT = 255
 
 _IDENTIFIER = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?", re.ASCII)
-_DRIVE = re.compile(r"[A-Za-z]:")
-_DIGITS = re.compile(r"(\d+)", re.ASCII)
+_DIGITS_OR_NOT = re.compile(r"(\d+)|(\D+)", re.ASCII)
+_HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+"""Unicode categories of control, format and surrogate characters and line separators."""
 
 
 def safe_relative(path: str) -> str:
     """Return `path` when it is a plain relative POSIX path.
 
     Raises:
-        PathRefused: absolute, empty or too long; `.` or `..` segments; backslashes, drive letters, control or
-            format characters; text that is not in Unicode normal form C; segments that end in a dot or a space.
+        PathRefused: absolute, empty or too long; `.` or `..` segments; backslashes, colons, control or format
+            characters; text that is not in Unicode normal form C; segments that end in a dot or a space.
     """
     for broken, why in _path_faults(path):
         if broken:
@@ -34,11 +35,11 @@ def safe_relative(path: str) -> str:
 def _path_faults(path: str) -> Iterable[tuple[bool, str]]:
     segments = path.split("/")
     yield not path, "it is empty"
-    yield len(path) > MAX_PATH, f"it is longer than {MAX_PATH} characters"
+    yield len(path.encode(errors="surrogatepass")) > MAX_PATH, f"it is longer than {MAX_PATH} bytes"
     yield path.startswith("/"), "it is absolute"
-    yield bool(_DRIVE.match(path)), "it starts with a drive letter"
     yield "\\" in path, "it contains a backslash"
-    yield any(unicodedata.category(char) in {"Cc", "Cf", "Cs"} for char in path), "it contains a control character"
+    yield ":" in path, "it contains a colon, which names a drive or a hidden stream on some systems"
+    yield any(unicodedata.category(char) in _HIDDEN for char in path), "it contains a control character"
     yield unicodedata.normalize("NFC", path) != path, "it is not in Unicode normal form C"
     yield any(segment in {"", ".", ".."} for segment in segments), "it has an empty, '.' or '..' segment"
     yield any(segment[-1:] in {".", " "} for segment in segments), "a segment ends in a dot or a space"
@@ -53,7 +54,7 @@ def refuse_collisions(paths: Iterable[str]) -> None:
     """
     seen: dict[str, str] = {}
     for path in paths:
-        folded = path.casefold()
+        folded = unicodedata.normalize("NFC", path.casefold())
         if folded in seen:
             raise PathRefused(f"paths {seen[folded]!r} and {path!r} are the same file where case does not count")
         seen[folded] = path
@@ -80,7 +81,7 @@ def safe_join(root: Path, relative: str) -> Path:
 
 
 def check_name(value: str, what: str = "name") -> str:
-    """Return a model name or version that is 1 to 63 letters, digits, `.`, `_` or `-`, with no sign at its ends.
+    """Return a model name or version: 1 to 63 letters, digits, `.`, `_` or `-`, with no sign at its ends and no `..`.
 
     Raises:
         PathRefused: otherwise.
@@ -88,12 +89,15 @@ def check_name(value: str, what: str = "name") -> str:
     if not _IDENTIFIER.fullmatch(value) or ".." in value:
         raise PathRefused(
             f"{what} {value[:80]!r} is refused: use 1 to 63 letters, digits, '.', '_' or '-', "
-            "beginning and ending with a letter or digit"
+            "beginning and ending with a letter or digit, without '..'"
         )
     return value
 
 
 def version_key(version: str) -> tuple[tuple[int, int, str], ...]:
-    """Sort key under which numbers compare as numbers: 9 < 10, v1.9 < v1.10, 1.0rc1 < 1.0 is not attempted."""
-    parts = [part for part in _DIGITS.split(version) if part]
-    return tuple((1, int(part), "") if part.isdigit() else (0, 0, part) for part in parts)
+    """Sort key under which numbers compare as numbers: 9 < 10, v1.9 < v1.10, 1.0rc1 < 1.0 is not attempted.
+
+    The text itself comes last, so that 1 and 01 have an order too.
+    """
+    parts = [(1, int(digits), "") if digits else (0, 0, text) for digits, text in _DIGITS_OR_NOT.findall(version)]
+    return (*parts, (-1, 0, version))

@@ -12,28 +12,24 @@ from model_artifact.digests import same_digest
 from model_artifact.errors import AlreadyPublished, ArtifactError, DigestMismatch
 from model_artifact.locks import locked
 from model_artifact.manifest import MANIFEST
-from model_artifact.paths import check_name, version_key
+from model_artifact.paths import check_name, safe_join, version_key
 
 STAGING = ".staging"
 """Folder inside the root: a mount point cannot be renamed over, and a rename must not cross file systems."""
 
 
 def place(root: Path, name: str, version: str) -> Path:
-    """`<root>/<name>/<version>`. Raises PathRefused for a bad name or version."""
-    return root / check_name(name) / check_name(version, "version")
+    """`<root>/<name>/<version>`. Raises PathRefused for a bad name or version, and for links that lead elsewhere."""
+    return safe_join(root, f"{check_name(name)}/{check_name(version, 'version')}")
 
 
 @contextmanager
 def staging(root: Path) -> Iterator[Path]:
-    """Give an empty folder inside `root` that is gone afterwards unless it was published.
-
-    What killed runs left behind is removed first; a lock held while staging tells them from runs that still live.
-    """
-    parent = root / STAGING
-    work = parent / secrets.token_hex(8)
+    """Give an empty folder inside `root` that is gone afterwards unless it was published."""
+    sweep(root)
+    work = root / STAGING / secrets.token_hex(8)
     try:
-        with locked(_lock_of(work)):
-            _sweep(parent)
+        with locked(work.with_suffix(".lock")):
             try:
                 folder = work / "bundle"
                 folder.mkdir(parents=True)
@@ -41,8 +37,16 @@ def staging(root: Path) -> Iterator[Path]:
             finally:
                 shutil.rmtree(work, ignore_errors=True)
     finally:
-        with suppress(OSError):  # another publisher is staging beside us
-            parent.rmdir()
+        _drop_if_empty(work.parent)
+
+
+def sweep(root: Path) -> None:
+    """Remove what killed runs left in staging; a lock, which dies with its holder, tells them from those that live."""
+    parent = root / STAGING
+    for lock in list(parent.glob("*.lock")):
+        with suppress(OSError), locked(lock, wait=False):
+            shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
+    _drop_if_empty(parent)
 
 
 def publish(staged: Path, root: Path, *, replace: bool = False) -> Path:
@@ -68,10 +72,9 @@ def publish(staged: Path, root: Path, *, replace: bool = False) -> Path:
         if target.exists() and _keep(target, bundle.digest, replace=replace):
             return target
         target.parent.mkdir(parents=True, exist_ok=True)
-        if target.exists():
-            target.rename(staged.with_name("replaced"))
-        staged.rename(target)
+        _move(staged, target)
         _sync(target.parent)
+        _sync(root)
     return target
 
 
@@ -107,6 +110,19 @@ def _sync(path: Path) -> None:
         os.close(descriptor)
 
 
+def _move(staged: Path, target: Path) -> None:
+    if not target.exists():
+        staged.rename(target)
+        return
+    replaced = staged.with_name("replaced")
+    target.rename(replaced)
+    try:
+        staged.rename(target)
+    except BaseException:
+        replaced.rename(target)
+        raise
+
+
 def _keep(target: Path, digest: str, *, replace: bool) -> bool:
     try:
         if same_digest(verify(target).digest, digest):
@@ -121,11 +137,6 @@ def _keep(target: Path, digest: str, *, replace: bool) -> bool:
     return False
 
 
-def _lock_of(work: Path) -> Path:
-    return work.with_name(f"{work.name}.lock")
-
-
-def _sweep(parent: Path) -> None:
-    for work in [entry for entry in parent.iterdir() if entry.is_dir()]:
-        with suppress(BlockingIOError), locked(_lock_of(work), wait=False):
-            shutil.rmtree(work, ignore_errors=True)
+def _drop_if_empty(folder: Path) -> None:
+    with suppress(OSError):  # not there, or another publisher is staging beside us
+        folder.rmdir()

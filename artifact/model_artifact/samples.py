@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from model_artifact import strict
+from model_artifact.errors import ManifestInvalid
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,10 @@ class Golden:
     outputs: tuple[Answer, ...]
     tolerance: float = 1e-5
 
+    def __post_init__(self) -> None:
+        if len(self.inputs) != len(self.outputs):
+            raise ManifestInvalid(f"{len(self.inputs)} inputs but {len(self.outputs)} outputs")
+
 
 @dataclass(frozen=True)
 class Histogram:
@@ -29,6 +34,10 @@ class Histogram:
 
     edges: tuple[float, ...]
     counts: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.edges) != len(self.counts) + 1:
+            raise ManifestInvalid(f"{len(self.counts)} counts need one edge more, not {len(self.edges)} edges")
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,13 @@ A signature describes one row. `layout` says what the estimator wants many rows 
 `matrix` (numbers, fitted without names) or a `vector` (one text column, as text pipelines take).
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from graphlib import CycleError, TopologicalSorter
 from typing import Any, Literal
 
+from model_artifact import dtypes
 from model_artifact.errors import ExpressionInvalid, ManifestInvalid
 from model_artifact.expressions import Expression, compile_expression
 
@@ -38,7 +41,10 @@ RESERVED = frozenset({"features", "requests", "outputs", "parameters", "id", "ve
 
 @dataclass(frozen=True)
 class Feature:
-    """One input of a row: `dtype` of a scalar, with what its value must hold."""
+    """One input of a row: `dtype` of a scalar, with what its value must hold.
+
+    `default` stands in when a named request leaves the feature out, and so does the value of the expression `computed`.
+    """
 
     name: str
     dtype: Dtype
@@ -53,10 +59,58 @@ class Feature:
     description: str = ""
     example: Scalar | None = None
 
+    def __post_init__(self) -> None:
+        for sentence in self._faults():
+            raise ManifestInvalid(f"feature {self.name!r}: {sentence}")
+
+    def _faults(self) -> Iterator[str]:
+        if not self.name:
+            yield "its name is empty"
+        if self.limits and not dtypes.is_numeric(self.dtype):
+            yield f"{' and '.join(self.limits)} need a numeric dtype, not {self.dtype}"
+        if self.default is not None and self.computed is not None:
+            yield "default and computed exclude each other"
+        if self.categories is not None:
+            yield from _refusals(dtypes.converter(self.dtype), "category", self.categories)
+        given = {"default": self.default, "example": self.example}
+        for what, value in given.items():
+            if value is not None:
+                yield from _refusals(self.converter(), what, (value,))
+
+    @property
+    def limits(self) -> dict[str, float]:
+        """The bounds that are set, by name."""
+        return {name: limit for name in dtypes.COMPARISONS if (limit := getattr(self, name)) is not None}
+
+    def converter(self) -> dtypes.Convert:
+        """Return the function that coerces and checks one value that is not null; it raises ValueRefused."""
+        convert, checks = dtypes.converter(self.dtype), list(dtypes.bounds(self.limits))
+        if self.categories is not None:
+            checks.append(dtypes.membership(self.categories))
+        if not checks:
+            return convert
+
+        def coerce(value: Any) -> Any:
+            converted = convert(value)
+            for holds, expected in checks:
+                if not holds(converted):
+                    raise dtypes.ValueRefused(expected)
+            return converted
+
+        return coerce
+
     @property
     def required(self) -> bool:
         """Whether a named request must carry it."""
         return self.default is None and self.computed is None
+
+
+def _refusals(convert: dtypes.Convert, what: str, values: tuple[Scalar, ...]) -> Iterator[str]:
+    for value in values:
+        try:
+            convert(value)
+        except dtypes.ValueRefused as refused:
+            yield f"{what} {value!r} is refused: expected {refused}"
 
 
 @dataclass(frozen=True)
@@ -103,9 +157,9 @@ class Signature:
         return [
             (not names, "inputs: at least one is needed"),
             (len(set(names)) != len(names), "inputs: a name is used twice"),
-            (not all(names), "inputs: a name is empty"),
             (bool(reserved), f"inputs: the name {reserved[:1]} is reserved by the request format; rename the column"),
             (self.layout == "vector" and len(names) != 1, "inputs: a vector has exactly one"),
+            (len(set(self.classes)) != len(self.classes), "classes: a value is listed twice"),
             (len(self.labels) != len(self.classes), "labels: need one for each class"),
             (len(set(self.labels)) != len(self.labels), "labels: a label is used twice"),
         ]
@@ -122,8 +176,13 @@ class Signature:
 
     @cached_property
     def compiled_defaults(self) -> dict[str, Expression]:
-        """Expressions of the features that are computed when they are left out."""
-        return {item.name: self._compile(item.computed) for item in self.inputs if item.computed is not None}
+        """Expressions of the features that are computed when they are left out, each after those that it reads."""
+        computed = {item.name: self._compile(item.computed) for item in self.inputs if item.computed is not None}
+        reads = {name: expression.names & computed.keys() for name, expression in computed.items()}
+        try:
+            return {name: computed[name] for name in TopologicalSorter(reads).static_order()}
+        except CycleError as error:
+            raise ManifestInvalid(f"inputs: computed from each other: {' from '.join(error.args[1])}") from error
 
     @property
     def has_probabilities(self) -> bool:

@@ -6,14 +6,20 @@ its field's default may be left out, and is left out when written.
 
 import dataclasses
 import json
+import math
 import re
+import sys
 import types
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from model_artifact.errors import ManifestInvalid
 
 T = TypeVar("T")
+MAX_DEPTH = 64
+"""Levels of arrays and objects: far more than a person nests, far fewer than would exhaust the stack."""
+
 _CAMEL = re.compile(r"_([a-z])")
 
 
@@ -23,7 +29,10 @@ def camel(name: str) -> str:
 
 
 def loads(data: bytes, what: str) -> dict[str, Any]:
-    """Parse one JSON object; duplicate keys and the non-JSON numbers NaN and Infinity are refused.
+    """Parse one JSON object in UTF-8.
+
+    Refused are duplicate keys, NaN, Infinity, numbers that would be read as infinite, lone surrogates, and more than
+    64 levels.
 
     Raises:
         ManifestInvalid: it is not such an object.
@@ -32,14 +41,22 @@ def loads(data: bytes, what: str) -> dict[str, Any]:
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         result = dict(pairs)
         if len(result) != len(pairs):
-            raise ManifestInvalid(f"{what}: a key is written twice among {sorted(key for key, _ in pairs)}")
+            twice = Counter(key for key, _ in pairs).most_common(1)[0][0]
+            raise ManifestInvalid(f"{what}: the key {twice[:80]!r} is written twice")
         return result
 
     def constant(text: str) -> Any:
         raise ManifestInvalid(f"{what}: {text} is not JSON")
 
+    def finite(text: str) -> float:
+        number = float(text)
+        if math.isinf(number):
+            raise ManifestInvalid(f"{what}: the number {text[:80]} is too large")
+        return number
+
     try:
-        value = json.loads(data, object_pairs_hook=unique, parse_constant=constant)
+        value = json.loads(data.decode(), object_pairs_hook=unique, parse_constant=constant, parse_float=finite)
+        _refuse_unwritable(value)
     except (ValueError, RecursionError) as error:
         raise ManifestInvalid(f"{what} is not valid JSON: {error}") from error
     if not isinstance(value, dict):
@@ -47,10 +64,40 @@ def loads(data: bytes, what: str) -> dict[str, Any]:
     return value
 
 
-def dumps(value: Any) -> bytes:
-    """Write a dataclass as indented JSON with a final newline: the same input gives the same bytes."""
-    text = json.dumps(to_json(value), indent=2, ensure_ascii=False, allow_nan=False)
+def dumps(value: Any, **first: Any) -> bytes:
+    """Write a dataclass as indented JSON with a final newline: the same input gives the same bytes.
+
+    Args:
+        value: a dataclass whose leaves are plain JSON values.
+        first: fields to write before all others, even where they are at their defaults.
+
+    Raises:
+        ManifestInvalid: something in it, such as NaN or an object of another library, has no form that `loads` takes.
+    """
+    try:
+        plain = first | to_json(value)
+        _refuse_unwritable(plain)
+        text = json.dumps(plain, indent=2, ensure_ascii=False, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ManifestInvalid(f"cannot be written as JSON: {error}") from error
     return f"{text}\n".encode()
+
+
+def _refuse_unwritable(value: Any) -> None:
+    depth, level = 0, [value]
+    while level:
+        if depth > MAX_DEPTH:
+            raise ValueError(f"it is nested deeper than {MAX_DEPTH} levels")
+        for text in level:
+            if isinstance(text, str):
+                text.encode()  # a lone surrogate raises
+        depth, level = depth + 1, [child for item in level for child in _children(item)]
+
+
+def _children(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return [*value.keys(), *value.values()]
+    return value if isinstance(value, list) else ()
 
 
 def to_json(value: Any) -> Any:
@@ -62,6 +109,8 @@ def to_json(value: Any) -> Any:
             if _is_required(field) or getattr(value, field.name) != _default(field)
         }
     if isinstance(value, Mapping):
+        if other := [key for key in value if not isinstance(key, str)]:
+            raise TypeError(f"the key {other[0]!r} is not text")
         return {key: to_json(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [to_json(item) for item in value]
@@ -84,7 +133,9 @@ def read(kind: type[T], data: Any, where: str) -> T:
     fields = {camel(field.name): field for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
     unknown = sorted(key for key in data if key not in fields and not key.startswith("x-"))
     if unknown:
-        raise ManifestInvalid(f"{where}: unknown field {unknown[0]!r}; known are {', '.join(fields)}, and any 'x-...'")
+        raise ManifestInvalid(
+            f"{where}: unknown field {unknown[0][:80]!r}; known are {', '.join(fields)}, and any 'x-...'"
+        )
     hints = get_type_hints(kind)
     values: dict[str, Any] = {}
     for key, field in fields.items():
@@ -128,7 +179,7 @@ def _convert_union(args: tuple[Any, ...], value: Any, where: str) -> Any:
 
 def _convert_scalar(hint: type, value: Any, where: str) -> Any:
     if hint is float and type(value) is int:
-        return value
+        return _require(abs(value) <= sys.float_info.max, value, where, "a number that fits a float")
     return _require(type(value) is hint, value, where, hint.__name__)
 
 

@@ -3,22 +3,24 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from importlib.metadata import version
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from opentelemetry.trace import NoOpTracer
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
+from model_artifact import __version__
 from model_service.api import documentation, health, predict
-from model_service.api.http import BodyLimit, on_http_error, on_service_error
+from model_service.api.http import BodyLimit, DrainNotice, on_http_error, on_service_error
 from model_service.board import Board, State
 from model_service.errors import LoadFailed, ServiceError
 from model_service.predictor import Predictor
 from model_service.registry import Registry
 from model_service.settings import Settings, load_settings
 from model_service.telemetry import RequestLog, set_up_logging
+from model_service.tracing import Tracing, make_provider, shut_down
 
 ROUTERS = (health.router, predict.router)
 DESCRIPTION = "Predictions from a verified model. Every error is `{error, message, detail}` with field and row."
@@ -38,20 +40,29 @@ def create_app(settings: Settings | None = None, board: Board | None = None, slo
     if settings is None:
         settings, _ = load_settings()
         set_up_logging(settings.log_level)
+    board = board or Board(1)
     registry = Registry(settings)
+    provider = make_provider()
+    tracer = provider.get_tracer(__name__) if provider else NoOpTracer()
     app = FastAPI(
         title="Modelport",
         description=DESCRIPTION,
-        version=version("modelport"),
+        version=__version__,
         lifespan=_lifespan,
         # The request pipeline, outermost first.
-        middleware=[Middleware(RequestLog), Middleware(BodyLimit, limit=settings.max_body_bytes)],
+        middleware=[
+            Middleware(RequestLog),
+            Middleware(Tracing, tracer=tracer),
+            Middleware(DrainNotice, board=board, slot=slot),
+            Middleware(BodyLimit, limit=settings.max_body_bytes),
+        ],
         exception_handlers={ServiceError: on_service_error, HTTPException: on_http_error},
     )
     app.state.settings = settings
     app.state.registry = registry
-    app.state.predictor = Predictor(registry, settings.max_batch_rows)
-    app.state.board = board or Board(1)
+    app.state.provider = provider
+    app.state.predictor = Predictor(registry, settings.max_batch_rows, tracer)
+    app.state.board = board
     app.state.slot = slot
     for router in ROUTERS:
         app.include_router(router)
@@ -78,6 +89,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     await asyncio.to_thread(load_model, app)
     yield
     app.state.registry.close()
+    if app.state.provider is not None:
+        await asyncio.to_thread(shut_down, app.state.provider)
 
 
 def _openapi(app: FastAPI) -> dict[str, Any]:

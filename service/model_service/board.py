@@ -23,6 +23,7 @@ class State(enum.IntEnum):
     LOADING = 1
     READY = 2
     FAILED = 3
+    DRAINING = 4
 
 
 class Board:
@@ -35,7 +36,9 @@ class Board:
 
     def claim(self) -> int:
         """Take the first empty slot, in the master, before a worker is forked."""
-        slot = next(index for index in self._slots if self.state(index) is State.EMPTY)
+        slot = next((index for index in self._slots if self.state(index) is State.EMPTY), None)
+        if slot is None:
+            raise RuntimeError(f"no slot is left on the board of {self._workers} workers")
         self.write(slot, State.LOADING)
         return slot
 
@@ -69,7 +72,9 @@ class Board:
         if states.count(State.READY) >= self._workers:
             _HEADER.pack_into(self._memory, 0, True)
         (was_complete,) = _HEADER.unpack_from(self._memory, 0)
-        return State.READY if was_complete and State.READY in states else State.LOADING
+        if State.READY in states:
+            return State.READY if was_complete else State.LOADING
+        return State.DRAINING if State.DRAINING in states else State.LOADING
 
     def _read(self, slot: int) -> tuple[int, bytes]:
         state, text = _SLOT.unpack_from(self._memory, self._offset(slot))

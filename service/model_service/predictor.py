@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from opentelemetry.trace import Tracer
+
 from model_service.errors import InvalidInput, PayloadTooLarge
 from model_service.registry import Registry, Version
 
@@ -21,8 +23,9 @@ class Choice:
 class Predictor:
     """Answers single rows and batches; a batch is one vectorised call."""
 
-    def __init__(self, registry: Registry, max_batch_rows: int) -> None:
+    def __init__(self, registry: Registry, max_batch_rows: int, tracer: Tracer) -> None:
         self._registry = registry
+        self._tracer = tracer
         self._max_batch_rows = max_batch_rows
 
     async def one(self, body: Any, choice: Choice) -> dict[str, Any]:
@@ -32,7 +35,7 @@ class Predictor:
             ServiceError: see `model_service.errors`.
         """
         version = self._registry.resolve(choice.name, choice.version)
-        return (await _answer(version, [body]))[0]
+        return (await self._answer(version, [body]))[0]
 
     async def batch(self, body: Any, choice: Choice) -> dict[str, Any]:
         """Answer `{"requests": [...]}` with `{predictions, batch_size, processing_time}`, the time in seconds.
@@ -43,7 +46,7 @@ class Predictor:
         started = time.perf_counter()
         version = self._registry.resolve(choice.name, choice.version)
         requests = self._requests(body)
-        predictions = await _answer(version, requests)
+        predictions = await self._answer(version, requests)
         return {
             "predictions": predictions,
             "batch_size": len(predictions),
@@ -62,14 +65,18 @@ class Predictor:
             )
         return requests
 
-
-async def _answer(version: Version, requests: list[Any]) -> list[dict[str, Any]]:
-    rows = version.schema.decode(requests)
-    answers = version.schema.encode(await version.predict(rows))
-    timestamp = datetime.now(UTC)
-    for answer in answers:
-        answer["model_name"] = version.name
-        answer["model_version"] = version.version
-        answer["prediction_id"] = uuid.uuid4()
-        answer["timestamp"] = timestamp
-    return answers
+    async def _answer(self, version: Version, requests: list[Any]) -> list[dict[str, Any]]:
+        rows = version.schema.decode(requests)
+        with self._tracer.start_as_current_span("predict") as span:
+            if span.is_recording():
+                span.set_attributes(
+                    {"model.name": version.name, "model.version": version.version, "model.batch.rows": len(rows)}
+                )
+            answers = version.schema.encode(await version.predict(rows))
+        timestamp = datetime.now(UTC)
+        for answer in answers:
+            answer["model_name"] = version.name
+            answer["model_version"] = version.version
+            answer["prediction_id"] = uuid.uuid4()
+            answer["timestamp"] = timestamp
+        return answers

@@ -1,9 +1,9 @@
 """gunicorn as the supervisor of uvicorn workers: the processes, their logs, the board, and how they end."""
 
 import logging
+import math
 import os
 import sys
-import threading
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -11,16 +11,15 @@ from typing import Any
 from fastapi import FastAPI
 from gunicorn.app.base import BaseApplication
 from gunicorn.glogging import Logger
-from uvicorn_worker import UvicornWorker
 
-from model_service.app import create_app, load_model
+from model_service.app import create_app
 from model_service.board import Board
-from model_service.errors import EXIT_LOAD_FAILED, LoadFailed
+from model_service.errors import EXIT_LOAD_FAILED
 from model_service.settings import Settings
 from model_service.telemetry import set_up_logging
+from model_service.worker import ServiceWorker
 
 log = logging.getLogger(__name__)
-HEARTBEAT_SECONDS = 1.0
 
 
 class PropagatingLogger(Logger):  # type: ignore[misc]
@@ -30,33 +29,6 @@ class PropagatingLogger(Logger):  # type: ignore[misc]
         """Keep only the level."""
         self.cfg = cfg
         self.error_log.propagate = True
-
-
-class ServiceWorker(UvicornWorker):  # type: ignore[misc]
-    """A uvicorn worker that loads its model before it accepts, with its heartbeat going on meanwhile."""
-
-    CONFIG_KWARGS = {"loop": "uvloop", "http": "httptools", "server_header": False, "access_log": False}  # noqa: RUF012
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.slot = 0
-        logging.getLogger("uvicorn.error").propagate = True
-
-    def load_wsgi(self) -> None:
-        """Build the app and load the model; a permanent failure ends the process, and the master with it."""
-        loaded = threading.Event()
-        threading.Thread(target=self._beat, args=(loaded,), daemon=True).start()
-        try:
-            self.wsgi: FastAPI = self.app.build(self.slot)
-            load_model(self.wsgi)
-        except LoadFailed:
-            sys.exit(EXIT_LOAD_FAILED)
-        finally:
-            loaded.set()
-
-    def _beat(self, loaded: threading.Event) -> None:
-        while not loaded.wait(HEARTBEAT_SECONDS):
-            self.notify()
 
 
 class Server(BaseApplication):  # type: ignore[misc]
@@ -82,6 +54,7 @@ class Server(BaseApplication):  # type: ignore[misc]
             "loglevel": settings.log_level,
             "keepalive": settings.keep_alive_seconds,
             "timeout": settings.worker_timeout_seconds,
+            "graceful_timeout": math.ceil(settings.drain_delay_seconds + settings.request_timeout_seconds),
             "worker_tmp_dir": "/dev/shm" if sys.platform == "linux" else None,  # noqa: S108 - tmpfs: a heartbeat never waits for a disk
             "control_socket_disable": True,
             "pre_fork": self._claim_slot,

@@ -5,6 +5,7 @@ Settings are read once and frozen. An unknown `MODELPORT_*` name or a bad value 
 
 import difflib
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -21,6 +22,7 @@ PREFIX = "MODELPORT_"
 FOREIGN_PREFIXES = ("MODELPORT_FETCH_",)
 """Names of the fetcher's own settings, which may share an environment with ours."""
 DOTENV = Path(".env")
+_SERVICE_LINK = re.compile(r"_(SERVICE_HOST|SERVICE_PORT|PORT)(_|$)")
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 
@@ -50,6 +52,10 @@ class Settings(BaseSettings):
     max_batch_rows: int = Field(100, ge=1, description="Most rows in one /predict/batch request.")
     keep_alive_seconds: int = Field(75, ge=1, description="Idle time of a connection; keep it above the balancer's.")
     worker_timeout_seconds: int = Field(60, ge=1, description="A worker silent for this long is replaced.")
+    drain_delay_seconds: float = Field(
+        0, ge=0, description="After SIGTERM: not ready, and still answering, for this long; the chart sets it."
+    )
+    request_timeout_seconds: float = Field(30, gt=0, description="Longest that a request in flight is waited for.")
     termination_message_path: Path = Field(
         Path("/dev/termination-log"), description="Where the reason of a failed start is written, if it exists."
     )
@@ -141,8 +147,9 @@ def _refuse_unknown(variables: Mapping[str, str], origin: str) -> None:
         upper = name.upper()
         ours = upper.startswith(PREFIX) and not upper.startswith(FOREIGN_PREFIXES)
         if ours and upper.split("__")[0] not in known:
-            injected = " (if Kubernetes injected it for a Service, set enableServiceLinks: false in the pod)"
-            raise SettingsInvalid(f"{origin}: unknown setting {name}{_hint(upper, sorted(known)) or injected}")
+            injected = "; Kubernetes injects it for a Service of that name: set enableServiceLinks: false in the pod"
+            hint = injected if _SERVICE_LINK.search(upper) else _hint(upper, sorted(known))
+            raise SettingsInvalid(f"{origin}: unknown setting {name}{hint}")
 
 
 def _hint(name: str, known: list[str]) -> str:

@@ -108,6 +108,7 @@ class _Exchange:
                 "status": self._status,
                 "duration_ms": round((time.perf_counter() - self._started) * 1000, 3),
                 "request_id": self.request_id,
+                "trace_id": self._scope["state"].get("trace_id"),
                 **self._scope["state"].get("served", {}),
             },
         )  # fmt: skip

@@ -6,7 +6,7 @@ from model_service.api.http import respond
 from model_service.board import Board, State
 
 router = APIRouter(tags=["health"])
-_STATUS = {State.READY: "ok", State.FAILED: "failed"}
+_STATUS = {State.READY: "ok", State.FAILED: "failed", State.DRAINING: "draining"}
 
 
 @router.get(

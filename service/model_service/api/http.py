@@ -5,10 +5,11 @@ from typing import Any
 
 import orjson
 from fastapi import Request, Response
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from model_service.board import Board, State
 from model_service.errors import InvalidJson, PayloadTooLarge, ServiceError, UnsupportedMediaType, error_body
 
 JSON = "application/json"
@@ -51,6 +52,26 @@ async def on_http_error(_: Request, error: Exception) -> Response:
         raise error
     code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "http_error")
     return respond(error_body(code, str(error.detail)), error.status_code, error.headers)
+
+
+class DrainNotice:
+    """Asks clients to leave their connection once this worker is going away, so that none is cut."""
+
+    def __init__(self, app: ASGIApp, board: Board, slot: int) -> None:
+        self._app, self._board, self._slot = app, board, slot
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http" or self._board.state(self._slot) is not State.DRAINING:
+            await self._app(scope, receive, send)
+            return
+
+        async def closing(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message)["connection"] = "close"
+            await send(message)
+
+        await self._app(scope, receive, closing)
 
 
 class BodyLimit:

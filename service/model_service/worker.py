@@ -1,0 +1,83 @@
+"""One worker process: loads its model before it accepts, and leaves without dropping a request."""
+
+import asyncio
+import logging
+import math
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from functools import partial
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+import uvicorn
+from uvicorn_worker import UvicornWorker
+
+from model_service.app import load_model
+from model_service.board import State
+from model_service.errors import EXIT_LOAD_FAILED, LoadFailed
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+HEARTBEAT_SECONDS = 1.0
+
+
+class DrainingServer(uvicorn.Server):
+    """On SIGTERM goes on answering, no longer ready, until load balancers have noticed; then finishes and exits 0."""
+
+    def __init__(self, config: uvicorn.Config, delay: float, begin_drain: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._delay = delay
+        self._begin_drain = begin_drain
+        self._draining = False
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Take a signal: the first SIGTERM starts the drain, any other ends the server."""
+        first, self._draining = not self._draining, True
+        self._begin_drain()
+        if sig == signal.SIGTERM and first and self._delay > 0:
+            loop = asyncio.get_running_loop()
+            loop.call_soon_threadsafe(loop.call_later, self._delay, super().handle_exit, sig, frame)
+        else:
+            super().handle_exit(sig, frame)
+
+
+class ServiceWorker(UvicornWorker):  # type: ignore[misc]
+    """A uvicorn worker that loads its model before it accepts, with its heartbeat going on meanwhile."""
+
+    CONFIG_KWARGS = {"loop": "uvloop", "http": "httptools", "server_header": False, "access_log": False}  # noqa: RUF012
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.slot = 0
+        logging.getLogger("uvicorn.error").propagate = True
+
+    def load_wsgi(self) -> None:
+        """Build the app and load the model; a permanent failure ends the process, and the master with it."""
+        loaded = threading.Event()
+        threading.Thread(target=self._beat, args=(loaded,), daemon=True).start()
+        try:
+            self.wsgi: FastAPI = self.app.build(self.slot)
+            load_model(self.wsgi)
+        except LoadFailed:
+            sys.exit(EXIT_LOAD_FAILED)
+        finally:
+            loaded.set()
+
+    def _beat(self, loaded: threading.Event) -> None:
+        while not loaded.wait(HEARTBEAT_SECONDS):
+            self.notify()
+
+    async def _serve(self) -> None:
+        """Serve until the drain is over."""
+        settings, board = self.wsgi.state.settings, self.wsgi.state.board
+        self.config.app = self.wsgi
+        self.config.timeout_graceful_shutdown = math.ceil(settings.request_timeout_seconds)
+        drain = partial(board.write, self.slot, State.DRAINING)
+        server = DrainingServer(self.config, settings.drain_delay_seconds, drain)
+        self._install_sigquit_handler()
+        await server.serve(sockets=self.sockets)
+        if not server.started:
+            sys.exit(EXIT_LOAD_FAILED)

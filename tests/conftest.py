@@ -1,0 +1,19 @@
+"""Fixtures that every folder of tests may use."""
+
+import socket
+from collections.abc import Callable
+
+import pytest
+
+
+@pytest.fixture
+def free_port() -> Callable[[], int]:
+    """Give a TCP port of this machine that nobody listens on."""
+
+    def find() -> int:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port: int = probe.getsockname()[1]
+            return port
+
+    return find

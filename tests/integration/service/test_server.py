@@ -1,0 +1,233 @@
+"""The real thing: gunicorn, uvicorn workers, sockets, signals."""
+
+import gzip
+import http.server
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import joblib
+import psutil
+import pytest
+import urllib3
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from sklearn.datasets import load_iris
+from sklearn.linear_model import LogisticRegression
+
+from model_artifact.digests import sha256_file
+from model_artifact.manifest import FileEntry, Format, Manifest, write_manifest
+
+ROW = {"features": [5.1, 3.5, 1.4, 0.2]}
+PATIENCE = 60.0
+http_client = urllib3.PoolManager(retries=False)
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model root with one bare joblib file."""
+    root = tmp_path_factory.mktemp("models")
+    directory = root / "iris" / "1"
+    directory.mkdir(parents=True)
+    data = load_iris()
+    model = directory / "iris.joblib"
+    joblib.dump(LogisticRegression(max_iter=500).fit(data.data, data.target), model)
+    entry = FileEntry(model.name, model.stat().st_size, sha256_file(model))
+    formats = (Format("joblib", model.name),)
+    manifest = Manifest("iris", "1", "2026-01-01T00:00:00Z", (entry,), formats, origin="fetched")
+    (directory / "manifest.json").write_bytes(write_manifest(manifest))
+    return root
+
+
+class Server:
+    """A started service: its process, address and log."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]", port: int, log: Path) -> None:
+        self.process, self.log = process, log
+        self.url = f"http://127.0.0.1:{port}"
+
+    def get(self, path: str = "/health") -> Any:
+        return http_client.request("GET", self.url + path, timeout=5)
+
+    def predict(self, **headers: str) -> Any:
+        return http_client.request("POST", f"{self.url}/predict", json=ROW, headers=headers, timeout=10)
+
+    def wait_ready(self) -> None:
+        wait_for(lambda: self.answers(200), f"{self.url} is not ready: {self.log.read_text()}")
+
+    def answers(self, status: int) -> bool:
+        assert self.process.poll() is None, self.log.read_text()
+        try:
+            return bool(self.get().status == status)
+        except urllib3.exceptions.HTTPError:
+            return False
+
+    def lines(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.log.read_text().splitlines()]
+
+
+def wait_for(condition: Callable[[], bool], otherwise: str) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, otherwise
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def start(root: Path, tmp_path: Path, free_port: Callable[[], int]) -> Iterator[Callable[..., Server]]:
+    """Start the service with settings given as keywords."""
+    servers: list[Server] = []
+
+    def run(*flags: str, **settings: str) -> Server:
+        port, log = free_port(), tmp_path / f"server-{len(servers)}.log"
+        given = {"MODEL_ROOT": str(root), "API_PORT": str(port), "ALLOW_PICKLE": "true"} | settings
+        environment = {name if name.startswith("OTEL") else f"MODELPORT_{name}": text for name, text in given.items()}
+        command = [sys.executable, "-m", "model_service", *flags]
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                command, env=os.environ | environment, cwd=tmp_path, stdout=output, stderr=subprocess.STDOUT
+            )
+        servers.append(Server(process, port, log))
+        return servers[-1]
+
+    yield run
+    for server in servers:
+        if server.process.poll() is None:
+            server.process.kill()
+        server.process.wait(PATIENCE)
+
+
+def test_two_workers_answer_survive_a_kill_and_stop_with_exit_code_0(start: Callable[..., Server]) -> None:
+    server = start("--workers", "2")
+    server.wait_ready()
+    workers = psutil.Process(server.process.pid).children()
+    assert len(workers) == 2
+    assert server.predict().json()["prediction"] == 0
+
+    workers[0].kill()
+
+    def replaced() -> bool:
+        alive = {child.pid for child in psutil.Process(server.process.pid).children()}
+        return len(alive) == 2 and workers[0].pid not in alive
+
+    wait_for(replaced, "the killed worker was not replaced")
+    loaded = [line for line in server.lines() if line["message"].startswith("loaded iris")]
+    assert len(loaded) >= 2
+    for _ in range(20):
+        assert server.predict().status == 200  # whoever accepts has a model
+    server.process.send_signal(signal.SIGTERM)
+    assert server.process.wait(PATIENCE) == 0
+
+
+def test_every_line_of_the_log_is_json_and_requests_are_told_once(start: Callable[..., Server]) -> None:
+    server = start()
+    server.wait_ready()
+    server.predict(**{"x-request-id": "only-once"})
+    server.process.send_signal(signal.SIGTERM)
+    assert server.process.wait(PATIENCE) == 0
+    assert len([line for line in server.lines() if line.get("request_id") == "only-once"]) == 1
+
+
+def test_the_heartbeat_lies_on_tmpfs(start: Callable[..., Server]) -> None:
+    server = start()
+    server.wait_ready()
+    files = Path(f"/proc/{server.process.pid}/fd").iterdir()
+    assert any(str(entry.readlink()).startswith("/dev/shm/") for entry in files)
+
+
+def test_a_model_that_cannot_be_served_ends_with_code_3_and_the_reason(
+    start: Callable[..., Server], tmp_path: Path
+) -> None:
+    message = tmp_path / "termination-log"
+    message.touch()
+    server = start("--workers", "2", ALLOW_PICKLE="false", TERMINATION_MESSAGE_PATH=str(message))
+    assert server.process.wait(PATIENCE) == 3
+    last = server.lines()[-1]
+    assert last["level"] == "critical"
+    assert "iris.joblib is a pickle" in last["message"]
+    assert "iris.joblib is a pickle" in message.read_text()
+
+
+def test_a_drain_answers_on_and_is_not_ready(start: Callable[..., Server]) -> None:
+    server = start(DRAIN_DELAY_SECONDS="2")
+    server.wait_ready()
+    server.process.send_signal(signal.SIGTERM)
+    wait_for(lambda: server.answers(503), "it stayed ready")
+    assert server.get().json()["status"] == "draining"
+    answer = server.predict()
+    assert (answer.status, answer.headers["connection"]) == (200, "close")
+    assert server.process.wait(PATIENCE) == 0
+
+
+def test_debug_serves_with_reload(start: Callable[..., Server]) -> None:
+    server = start("--debug", MODEL_SHA256="")
+    server.wait_ready()
+    assert server.predict().status == 200
+    server.process.send_signal(signal.SIGINT)
+    server.process.wait(PATIENCE)
+
+
+class Collector(http.server.BaseHTTPRequestHandler):
+    """Keeps every span it is sent over OTLP/HTTP."""
+
+    spans: list[Any] = []  # noqa: RUF012 - one collector a test
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["content-length"]))
+        if self.headers.get("content-encoding") == "gzip":
+            body = gzip.decompress(body)
+        for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
+            for scope in resource.scope_spans:
+                self.spans.extend((resource.resource, span) for span in scope.spans)
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_: Any) -> None:
+        """Stay silent."""
+
+
+@pytest.fixture
+def collector() -> Iterator[tuple[str, list[Any]]]:
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Collector)
+    Collector.spans = []
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}", Collector.spans
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_trace_goes_from_the_caller_through_the_server_to_the_model(
+    start: Callable[..., Server], collector: tuple[str, list[Any]]
+) -> None:
+    endpoint, spans = collector
+    server = start("--workers", "2", OTEL_EXPORTER_OTLP_ENDPOINT=endpoint)
+    server.wait_ready()
+    trace_id, parent = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+    server.predict(traceparent=f"00-{trace_id}-{parent}-01")
+    server.process.send_signal(signal.SIGTERM)  # what is buffered is sent on the way out
+    assert server.process.wait(PATIENCE) == 0
+    mine = {span.name: (resource, span) for resource, span in spans if span.trace_id.hex() == trace_id}
+    assert set(mine) == {"POST /predict", "predict"}
+    resource, request = mine["POST /predict"]
+    assert request.parent_span_id.hex() == parent
+    assert mine["predict"][1].parent_span_id == request.span_id
+    attributes = {item.key: item.value for item in request.attributes}
+    assert attributes["http.response.status_code"].int_value == 200
+    assert attributes["http.route"].string_value == "/predict"
+    assert {item.key: item.value.string_value for item in resource.attributes}["service.name"] == "model-service"
+    assert [line["trace_id"] for line in server.lines() if line.get("path") == "/predict"] == [trace_id]
+    assert {span.name for _, span in spans} == {"POST /predict", "predict"}  # probes make none
+
+
+def test_a_collector_that_is_gone_changes_nothing(start: Callable[..., Server], free_port: Callable[[], int]) -> None:
+    server = start(OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{free_port()}")
+    server.wait_ready()
+    assert [server.predict().status for _ in range(20)] == [200] * 20
+    server.process.send_signal(signal.SIGTERM)
+    assert server.process.wait(15) == 0
