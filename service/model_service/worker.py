@@ -43,6 +43,11 @@ class DrainingServer(uvicorn.Server):
         else:
             super().handle_exit(sig, frame)
 
+    def stop_now(self) -> None:
+        """Skip the drain: what is in flight is finished, nothing more is taken."""
+        self._begin_drain()
+        self.should_exit = True
+
 
 class ServiceWorker(UvicornWorker):  # type: ignore[misc]
     """A uvicorn worker that loads its model before it accepts, with its heartbeat going on meanwhile."""
@@ -77,7 +82,8 @@ class ServiceWorker(UvicornWorker):  # type: ignore[misc]
         self.config.timeout_graceful_shutdown = math.ceil(settings.request_timeout_seconds)
         drain = partial(board.write, self.slot, State.DRAINING)
         server = DrainingServer(self.config, settings.drain_delay_seconds, drain)
-        self._install_sigquit_handler()
+        # What the master sends on Ctrl-C; the base class's handler would leave uvicorn running.
+        asyncio.get_running_loop().add_signal_handler(signal.SIGQUIT, server.stop_now)
         await server.serve(sockets=self.sockets)
         if not server.started:
             sys.exit(EXIT_LOAD_FAILED)

@@ -165,6 +165,14 @@ def test_a_drain_answers_on_and_is_not_ready(start: Callable[..., Server]) -> No
     assert server.process.wait(PATIENCE) == 0
 
 
+def test_ctrl_c_stops_at_once_whatever_the_drain(start: Callable[..., Server]) -> None:
+    server = start("--workers", "2", DRAIN_DELAY_SECONDS="50")
+    server.wait_ready()
+    server.process.send_signal(signal.SIGINT)
+    assert server.process.wait(20) == 0
+    assert "SIGKILL" not in server.log.read_text()
+
+
 def test_debug_serves_with_reload(start: Callable[..., Server]) -> None:
     server = start("--debug", MODEL_SHA256="")
     server.wait_ready()
