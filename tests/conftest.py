@@ -3,7 +3,12 @@
 import socket
 from collections.abc import Callable
 
+import hypothesis
 import pytest
+
+# Machines that run tests are busy: how long an example takes says nothing about the code.
+hypothesis.settings.register_profile("project", deadline=None)
+hypothesis.settings.load_profile("project")
 
 
 @pytest.fixture

@@ -1,0 +1,75 @@
+"""Trying again: jittered exponential back-off, within a budget that starts anew when more bytes arrive than ever."""
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from model_fetcher.errors import FetchError
+
+T = TypeVar("T")
+Progressed = Callable[[int], None]
+"""Told how far an attempt has come, in bytes."""
+
+
+def _ignore(_: str) -> None:
+    """Say nothing."""
+
+
+@dataclass(frozen=True)
+class Retry:
+    """How long to go on, in seconds; `clock`, `sleep` and `jitter` (0 to 1) are arguments for tests' sake."""
+
+    budget: float = 120.0
+    first_delay: float = 0.5
+    longest_delay: float = 20.0
+    notify: Callable[[str], None] = _ignore
+    clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+    jitter: Callable[[], float] = random.random
+
+    def run(self, attempt: Callable[[Progressed], T]) -> T:
+        """Call `attempt` until it returns.
+
+        Args:
+            attempt: is given a function to tell how many bytes it has; only more than any try before counts.
+
+        Raises:
+            FetchError: one that is not retryable, at once; a retryable one, when the budget is used up.
+        """
+        watch = _Watch(self.clock)
+        while True:
+            try:
+                return attempt(watch.progressed)
+            except FetchError as error:
+                if not error.retryable:
+                    raise
+                self._pause(error, watch)
+
+    def _pause(self, error: FetchError, watch: "_Watch") -> None:
+        watch.failures += 1
+        backoff = min(self.longest_delay, self.first_delay * 2 ** min(watch.failures - 1, 16))
+        delay = max(backoff * (0.5 + self.jitter() / 2), error.retry_after or 0.0)
+        if watch.idle() + delay > self.budget:
+            tries = "1 try" if watch.failures == 1 else f"{watch.failures} tries"
+            raise type(error)(f"{error} (gave up after {tries}; no progress for {watch.idle():.0f} s)") from error
+        self.notify(f"{error}; trying again in {delay:.1f} s")
+        self.sleep(delay)
+
+
+class _Watch:
+    """How far the best attempt came, and when."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._since = clock()
+        self._best = 0
+        self.failures = 0
+
+    def progressed(self, size: int) -> None:
+        if size > self._best:
+            self._best, self._since, self.failures = size, self._clock(), 0
+
+    def idle(self) -> float:
+        return self._clock() - self._since

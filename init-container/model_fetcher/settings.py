@@ -1,0 +1,197 @@
+"""What was asked for: flags win over `MODELPORT_FETCH_*` variables, and those over defaults. One table makes all."""
+
+import argparse
+import difflib
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+from model_artifact.digests import parse_digest
+from model_artifact.errors import DigestMismatch
+from model_fetcher.destinations import Destination, Folder, ModelRoot
+from model_fetcher.errors import Usage
+from model_fetcher.plan import Wanted
+
+PREFIX = "MODELPORT_FETCH_"
+TERMINATION_LOG = Path("/dev/termination-log")
+TERMINATION_PATH = f"{PREFIX}TERMINATION_MESSAGE_PATH"
+"""Read where the program ends, for it must be known even when the settings are wrong."""
+
+EPILOG = f"""
+SRC DST [SRC DST ...] fills each folder DST itself. One URI, or none and {PREFIX}URI, is published as
+<root>/<name>/<version>. Each flag has its variable: --retry-budget is {PREFIX}RETRY_BUDGET.
+Exit codes: 2 usage, 10 access denied, 11 not found, 12 unreachable, 13 disk full, 14 checksum mismatch, 15 refused.
+"""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Every setting of the fetcher. Times are seconds."""
+
+    uri: str | None = None
+    root: Path = Path("/mnt/models")
+    digest: str | None = None
+    sha256: str | None = None
+    name: str | None = None
+    version: str | None = None
+    require_pinned: bool = False
+    force: bool = False
+    connect_timeout: float = 10.0
+    read_timeout: float = 30.0
+    retry_budget: float = 120.0
+
+
+def _switch(text: str) -> bool:
+    try:
+        return {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}[text.strip().lower()]
+    except KeyError:
+        raise ValueError("expected true or false") from None
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise ValueError("expected a number of seconds above 0")
+    return value
+
+
+def _pin(text: str) -> str:
+    try:
+        return parse_digest(text)
+    except DigestMismatch as error:
+        raise ValueError(str(error)) from error
+
+
+def _text(text: str) -> str:
+    if not text.strip():
+        raise ValueError("expected some text")
+    return text
+
+
+@dataclass(frozen=True)
+class Option:
+    """How a setting is read from text, and its line in the help."""
+
+    read: Callable[[str], Any]
+    help: str
+
+
+OPTIONS = {
+    "uri": Option(_text, "URI to fetch when no argument gives one"),
+    "root": Option(Path, "model root to publish below (default /mnt/models)"),
+    "digest": Option(_pin, "sha256:HEX of the bundle's manifest.json, which pins all of it"),
+    "sha256": Option(_pin, "HEX of a bare model file"),
+    "name": Option(_text, "name of a bare file (default: its stem)"),
+    "version": Option(
+        _text, "version of a bare file (default 1), or which of a directory of versions (default: highest)"
+    ),
+    "require_pinned": Option(_switch, "refuse what neither --digest nor --sha256 pins"),
+    "force": Option(_switch, "replace other content under the same name and version"),
+    "connect_timeout": Option(_seconds, "seconds to wait for a connection (default 10)"),
+    "read_timeout": Option(_seconds, "seconds to wait for more bytes (default 30)"),
+    "retry_budget": Option(_seconds, "seconds without progress before giving up (default 120)"),
+}
+
+
+@dataclass(frozen=True)
+class Job:
+    """One thing to fetch, and where to."""
+
+    wanted: Wanted
+    destination: Destination
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise Usage(f"{message} (model-fetch --help shows what there is)")
+
+
+def read_settings(argv: Sequence[str], environ: Mapping[str, str]) -> tuple[Settings, list[Job]]:
+    """Turn arguments and environment into settings and jobs.
+
+    Raises:
+        Usage: an unknown name, a bad value, or arguments that make no sense together.
+    """
+    given = vars(_parser().parse_intermixed_args(argv))
+    places: list[str] = given.pop("places", [])
+    flags = {name: _read(name, value, _flag(name)) for name, value in given.items()}
+    settings = Settings(**(_from_environment(environ) | flags))
+    if len(places) < 2:
+        return settings, [_publishing(settings, places)]
+    if "root" in flags:
+        raise Usage("--root takes one URI; SRC DST [SRC DST ...] names the folders to fill itself")
+    return settings, _filling(settings, places)
+
+
+def _publishing(settings: Settings, places: list[str]) -> Job:
+    uri = places[0] if places else settings.uri
+    if not uri:
+        raise Usage(f"nothing to fetch: give a URI, SRC DST, or set {PREFIX}URI")
+    # A pod states what it wants to have; a person who types a URI may not know what is there.
+    replace = settings.force or not places
+    return Job(_wanted(settings, uri), ModelRoot(settings.root, replace=replace))
+
+
+def _filling(settings: Settings, places: list[str]) -> list[Job]:
+    sources, folders = places[::2], places[1::2]
+    if len(sources) != len(folders):
+        raise Usage(f"{sources[-1]} has no DST: arguments come in pairs, SRC DST [SRC DST ...]")
+    if len({Path(folder).absolute() for folder in folders}) != len(folders):
+        raise Usage("one DST is named twice: each SRC needs a folder of its own")
+    if len(sources) > 1 and any((settings.digest, settings.sha256, settings.name, settings.version)):
+        raise Usage("a digest, sha256, name or version can belong to one SRC only: fetch them one by one")
+    pairs = zip(sources, folders, strict=True)
+    return [Job(_wanted(settings, source), Folder(Path(folder))) for source, folder in pairs]
+
+
+def _wanted(settings: Settings, uri: str) -> Wanted:
+    if settings.digest and settings.sha256:
+        raise Usage("give --digest for a bundle or --sha256 for a bare file, not both")
+    return Wanted(uri, settings.digest, settings.sha256, settings.name, settings.version)
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="model-fetch",
+        description="Fetch a model, verify it, and publish it whole or not at all.",
+        epilog=EPILOG,
+        allow_abbrev=False,
+        argument_default=argparse.SUPPRESS,
+    )
+    parser.add_argument("places", nargs="*", metavar="URI", help="URI, or SRC DST [SRC DST ...]")
+    for name, option in OPTIONS.items():
+        if option.read is _switch:
+            parser.add_argument(_flag(name), help=option.help, action="store_const", const="true")
+        elif name != "uri":
+            parser.add_argument(_flag(name), help=option.help, metavar=name.split("_")[-1].upper())
+    return parser
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
+    known = [PREFIX + name.upper() for name in OPTIONS]
+    values = {}
+    for variable in sorted(name for name in environ if name.startswith(PREFIX) and name != TERMINATION_PATH):
+        if variable not in known:
+            near = difflib.get_close_matches(variable.upper(), known, 1, 0.0)
+            raise Usage(f"{variable} is not a setting; the nearest is {near[0]}")
+        if environ[variable]:
+            name = variable.removeprefix(PREFIX).lower()
+            values[name] = _read(name, environ[variable], variable)
+    return values
+
+
+def _read(name: str, text: str, origin: str) -> Any:
+    try:
+        return OPTIONS[name].read(text)
+    except ValueError as error:
+        shown = "" if isinstance(error.__cause__, DigestMismatch) else f", got {text[:80]!r}"
+        raise Usage(f"{origin}: {error}{shown}") from None
