@@ -6,9 +6,15 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
 READY := .venv/.ready
+E2E = scripts/cluster/up.sh && $(CLUSTER) && scripts/images.sh && scripts/cluster/load-image.sh $(IMAGES) && \
+	$(BIN)/python -m pytest tests/e2e -s
+IMAGES = modelport/service:$(VERSION) modelport/init-container:$(VERSION)
+VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header
 
-.PHONY: help setup demo serve test lint format lock clean
+CLUSTER := . .cluster/env
+
+.PHONY: help setup demo serve test lint format lock images charts cluster cluster-down e2e e2e-smoke clean
 
 help: ## Show this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -47,6 +53,24 @@ lock: $(READY) ## Resolve again: locks/dev.txt for development, one lock an imag
 	for image in init-container service service-sklearn; do \
 		$(LOCK) --group pyproject.toml:$$image --constraint locks/dev.txt -o locks/$$image.txt; \
 	done
+
+images: ## Build the images and check their sizes
+	@[ ! -f .cluster/env ] || $(CLUSTER); scripts/images.sh
+
+charts: $(READY) ## Lint, render and check the charts; no cluster needed
+	@[ ! -f .cluster/env ] || $(CLUSTER); $(BIN)/python -m pytest tests/chart $(ARGS)
+
+cluster: ## A Kubernetes to develop against: KUBE_CONTEXT's, kind, minikube, or one built here
+	@scripts/cluster/up.sh
+
+cluster-down: ## Take away what `make cluster` made
+	@scripts/cluster/down.sh
+
+e2e: $(READY) ## Every end-to-end test on the cluster, with figures
+	@$(E2E) $(ARGS)
+
+e2e-smoke: $(READY) ## The end-to-end tests that CI runs
+	@$(E2E) -m smoke $(ARGS)
 
 clean: ## Remove what the targets above made
 	rm -rf .venv .demo .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis dist

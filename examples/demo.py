@@ -44,7 +44,9 @@ def train() -> tuple[Any, Any, Any]:
 
 def fetch(bundle: Path, digest: str) -> None:
     uri = bundle.resolve().as_uri()
-    subprocess.run([sys.executable, "-m", "modelport.cli", "fetch", uri, str(VOLUME), "--digest", digest], check=True)
+    print(f"      model-fetch --root {VOLUME} {uri} --digest {digest}", flush=True)
+    command = [sys.executable, "-m", "model_fetcher", "--root", str(VOLUME), uri, "--digest", digest]
+    subprocess.run(command, check=True)
 
 
 @contextmanager

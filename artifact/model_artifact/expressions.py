@@ -42,8 +42,9 @@ def _add(left: Any, right: Any) -> Any:
     return _numbers_only(operator.add)(left, right)
 
 
-def _round(number: float, digits: int = 0) -> float:
-    return round(number, max(-400, min(digits, 400)))  # more digits change nothing but the time
+def _round(number: float, digits: int | None = None) -> float:
+    within_reason = None if digits is None else max(-400, min(digits, 400))  # more change nothing but the time
+    return round(number, within_reason)
 
 
 _BINARY: dict[type[ast.operator], Callable[[Any, Any], Any]] = {

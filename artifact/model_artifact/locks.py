@@ -3,7 +3,7 @@
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -28,8 +28,9 @@ def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
 
 def _acquire(path: Path, *, wait: bool) -> IO[bytes]:
     while True:
-        path.parent.mkdir(parents=True, exist_ok=True)
         try:
+            with suppress(FileExistsError):  # seen by mkdir and gone when it looked again
+                path.parent.mkdir(parents=True, exist_ok=True)
             file = path.open("ab")
         except FileNotFoundError:  # the folder went away with its last user
             continue

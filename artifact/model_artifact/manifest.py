@@ -98,7 +98,7 @@ class Manifest:
         missing = sorted(set(referred) - set(paths))
         kinds = Counter(item.kind for item in self.formats)
         for broken, sentence in (
-            (bool(missing), f"{missing[:1]} is referred to but not listed under files"),
+            (bool(missing), f"{', '.join(missing)!r} is referred to but not listed under files"),
             (not self.formats, "formats: at least one is needed"),
             (any(count > 1 for count in kinds.values()), "formats: a kind is listed twice"),
             (any(not _is_sha256(entry.sha256) for entry in self.files), "files: a sha256 is not 64 hex digits"),

@@ -157,7 +157,7 @@ class Signature:
         return [
             (not names, "inputs: at least one is needed"),
             (len(set(names)) != len(names), "inputs: a name is used twice"),
-            (bool(reserved), f"inputs: the name {reserved[:1]} is reserved by the request format; rename the column"),
+            (bool(reserved), f"inputs: {', '.join(reserved)!r} is reserved by the request format; rename the column"),
             (self.layout == "vector" and len(names) != 1, "inputs: a vector has exactly one"),
             (len(set(self.classes)) != len(self.classes), "classes: a value is listed twice"),
             (len(self.labels) != len(self.classes), "labels: need one for each class"),

@@ -12,6 +12,7 @@ import sys
 import types
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from model_artifact.errors import ManifestInvalid
@@ -136,7 +137,7 @@ def read(kind: type[T], data: Any, where: str) -> T:
         raise ManifestInvalid(
             f"{where}: unknown field {unknown[0][:80]!r}; known are {', '.join(fields)}, and any 'x-...'"
         )
-    hints = get_type_hints(kind)
+    hints = _hints(kind)  # type: ignore[arg-type]
     values: dict[str, Any] = {}
     for key, field in fields.items():
         if key in data:
@@ -147,6 +148,11 @@ def read(kind: type[T], data: Any, where: str) -> T:
         return kind(**values)
     except ManifestInvalid as error:
         raise ManifestInvalid(f"{where}: {error}") from error
+
+
+@cache
+def _hints(kind: type) -> dict[str, Any]:
+    return get_type_hints(kind)  # slow, and asked once for each feature of a wide model
 
 
 def _convert(hint: Any, value: Any, where: str) -> Any:

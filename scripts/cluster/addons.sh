@@ -19,13 +19,15 @@ there() {
 namespace_of() { case $1 in coredns|metrics-server) echo kube-system ;; *) echo modelport-dev ;; esac; }
 
 applied=
+mkdir -p "$DOT"
 [ $# -gt 0 ] || set -- metrics-server fake-gcs-server otel-collector
 for addon; do
   if there "$addon"; then say "$addon is there already"; continue; fi
-  if [ "$(namespace_of "$addon")" = modelport-dev ]; then kubectl apply -f "$HERE/addons/namespace.yaml" >/dev/null; fi
-  kubectl apply -f "$HERE/addons/$addon.yaml" >/dev/null
+  if [ "$(namespace_of "$addon")" = modelport-dev ] && ! kubectl get namespace modelport-dev >/dev/null 2>&1; then
+    kubectl apply -f "$HERE/addons/namespace.yaml" >/dev/null; echo namespace >> "$DOT/applied"
+  fi
+  kubectl apply -f "$HERE/addons/$addon.yaml" >/dev/null; echo "$addon" >> "$DOT/applied"
   applied+=" $addon"
-  mkdir -p "$DOT"; echo "$addon" >> "$DOT/applied"
 done
 for addon in $applied; do
   if ! kubectl -n "$(namespace_of "$addon")" rollout status "deployment/$addon" --timeout=120s >/dev/null; then

@@ -2,7 +2,7 @@
 # Makes sure that `docker build` finds the image the product's Dockerfile starts from (BASE_IMAGE_NAME in versions.env).
 #
 #   base-image.sh            image there already, or can be pulled: nothing to do; else import the stand-in
-#   base-image.sh --prepare  only pack the stand-in's tarball into the cache (needs no docker daemon)
+#   base-image.sh --prepare  only pack the stand-in's tarball into the cache, unless Docker Hub answers (needs no docker daemon)
 #   base-image.sh --force    import it even into a docker daemon that is not this cluster's own
 #
 # Why: where no image registry can be reached the official Python slim image cannot be had, but Debian's packages can.
@@ -24,7 +24,7 @@ pack() {
   dir=$(mktemp -d "$CACHE/tmp.XXXXXX") root=$dir/root
   # debootstrap mounts /proc and /sys in there and may be stopped half way.
   # shellcheck disable=SC2064
-  trap "umount -l '$root/proc' '$root/sys' 2>/dev/null; rm -rf --one-file-system '$dir'" EXIT
+  trap "umount -l '$root/proc' '$root/sys' 2>/dev/null || true; rm -rf --one-file-system '$dir'" EXIT
   if ! debootstrap --variant=minbase --include=python3,python3-venv,python3-pip,ca-certificates \
       "$BASE_IMAGE_DEBIAN" "$root" ${DEBIAN_MIRROR:+"$DEBIAN_MIRROR"} > "$log" 2>&1; then
     failed_log "debootstrap for the base image" "$log" "see that Debian's mirror answers, or set DEBIAN_MIRROR; then run it again"
@@ -43,12 +43,13 @@ pack() {
   say "packed the stand-in for $BASE_IMAGE_NAME in $((SECONDS - start)) s ($(du -m "$TARBALL" | cut -f1) MB)"
 }
 
-if [ "${1:-}" = --prepare ]; then pack; exit; fi
-if $DOCKER image inspect "$BASE_IMAGE_NAME" >/dev/null 2>&1; then exit 0; fi
-# A daemon of our own that has packed the stand-in before has asked a registry in vain before: do not ask again.
-if [ ! -s "$TARBALL" ] || [ "${DOCKER_HOST:-}" != "unix://$DOCKER_SOCK" ]; then
-  if timeout 60 "$DOCKER" pull -q "$BASE_IMAGE_NAME" >/dev/null 2>&1; then say "pulled $BASE_IMAGE_NAME"; exit 0; fi
+if [ "${1:-}" = --prepare ]; then
+  # Any answer of the registry, "unauthorized" too, means that docker can pull the real one.
+  curl -sS -m 5 -o /dev/null https://registry-1.docker.io/v2/ 2>/dev/null || pack
+  exit
 fi
+if $DOCKER image inspect "$BASE_IMAGE_NAME" >/dev/null 2>&1; then exit 0; fi
+if timeout 120 "$DOCKER" pull -q "$BASE_IMAGE_NAME" >/dev/null 2>&1; then say "pulled $BASE_IMAGE_NAME"; exit 0; fi
 if [ "${DOCKER_HOST:-}" != "unix://$DOCKER_SOCK" ] && [ "${1:-}" != --force ]; then
   warn "your docker daemon has no $BASE_IMAGE_NAME and cannot pull it. To import a stand-in under that name: $0 --force"
   exit 0

@@ -25,7 +25,7 @@ ldflags() { # name, version
 
 # What the Go command says of the downloaded module k8s.io/kubernetes: its folder (Dir) or its go.mod (GoMod).
 kubernetes_download() ( # version, field
-  cd "$(mktemp -d)" && printf 'module probe\n' > go.mod && go mod download -json "k8s.io/kubernetes@$1" |
+  cd "$(mktemp -d "$CACHE/tmp.XXXXXX")" && printf 'module probe\n' > go.mod && go mod download -json "k8s.io/kubernetes@$1" |
     sed -n "s/.*\"$2\": \"\(.*\)\".*/\1/p" | grep .
 )
 
@@ -94,4 +94,8 @@ if [ -z "$names" ]; then
   names="$CONTROL_PLANE $ADDONS $TOOLS"
   command -v kubectl >/dev/null || names+=" kubectl"
 fi
+find "$CACHE" -maxdepth 1 -name 'tmp.*' -mmin +300 -exec rm -rf --one-file-system {} +   # of builds that were killed
+missing=0
+for n in $names; do [ -x "$STORE/$n@$(version_of "$n")" ] || missing=$((missing + 1)); done
+[ $missing = 0 ] || say "building $missing programs from source; all of them take about 12 minutes on two cores, the first one 4"
 for n in $names; do build "$n"; done

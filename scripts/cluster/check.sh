@@ -4,6 +4,7 @@
 #   check.sh
 #
 # Owns the namespace modelport-check, which it removes again.
+# shellcheck disable=SC2317  # check() calls them by name
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 case ${1:-} in -h|--help) usage "$0"; exit ;; esac
@@ -29,7 +30,8 @@ pod() {
 }
 trap 'kubectl delete namespace modelport-check --ignore-not-found --wait=false >/dev/null 2>&1' EXIT
 kubectl delete namespace modelport-check --ignore-not-found --timeout=60s >/dev/null
-if [ "$CLUSTER_KIND" = native ]; then   # the others pull it "$HERE/load-image.sh" "$BASE_IMAGE_NAME"; fi
+# The others can pull it.
+if [ "$CLUSTER_KIND" = native ] || [ -n "${CLUSTER_LOAD_IMAGE:-}" ]; then "$HERE/load-image.sh" "$BASE_IMAGE_NAME"; fi
 kubectl apply -f "$HERE/addons/check.yaml" >/dev/null
 
 check "the node is ready" kubectl wait --for=condition=Ready nodes --all --timeout=30s

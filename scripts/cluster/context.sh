@@ -18,12 +18,10 @@ case ${1:-} in
     mv "$DOT/kubeconfig.new" "$DOT/kubeconfig" ;;
   down)
     [ -s "$DOT/applied" ] && [ -s "$DOT/kubeconfig" ] || exit 0
-    sort -u "$DOT/applied" | while read -r addon; do
+    # In reverse: the namespace came first and goes last.
+    tac "$DOT/applied" | while read -r addon; do
       kubectl --kubeconfig "$DOT/kubeconfig" delete -f "$HERE/addons/$addon.yaml" --ignore-not-found --timeout=60s >/dev/null ||
         warn "could not remove $addon from the context; kubectl delete -f scripts/cluster/addons/$addon.yaml does it"
-    done
-    if [ -z "$(kubectl --kubeconfig "$DOT/kubeconfig" -n modelport-dev get all -o name 2>/dev/null)" ]; then
-      kubectl --kubeconfig "$DOT/kubeconfig" delete namespace modelport-dev --ignore-not-found --timeout=60s >/dev/null || true
-    fi ;;
+    done ;;
   *) usage "$0" ;;
 esac

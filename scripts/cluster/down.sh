@@ -15,11 +15,16 @@ flock -n 9 || { say "another make cluster or cluster-down is at work; waiting fo
 
 kind=
 if [ -f "$DOT/env" ]; then kind=$(sed -n 's/^export CLUSTER_KIND=//p' "$DOT/env"); fi
-if [ "$kind" = context ]; then "$HERE/context.sh" down 9>&-; fi
-# Found by their name too, so that a lost .cluster/env does not leave them running.
-if [ "$kind" = kind ] || { command -v kind >/dev/null && kind get clusters 2>/dev/null | grep -qx modelport; }; then "$HERE/kind.sh" down 9>&-; fi
-if [ "$kind" = minikube ]; then "$HERE/minikube.sh" down 9>&-; fi
-"$HERE/native-down.sh" "$@" 9>&-
+case $kind in
+  context|kind|minikube)
+    "$HERE/$kind.sh" down 9>&-
+    if [ -e "$RUN" ]; then say "a native cluster of an earlier make cluster still runs; make cluster-down once more takes it away too"; fi ;;
+  native) "$HERE/native-down.sh" "$@" 9>&- ;;
+  *) # .cluster/env is lost, or `make cluster` failed before it was written: go by what is there
+    if command -v kind >/dev/null && kind get clusters 2>/dev/null | grep -qx modelport; then "$HERE/kind.sh" down 9>&-; fi
+    if command -v minikube >/dev/null && minikube profile list 2>/dev/null | grep -qw modelport; then "$HERE/minikube.sh" down 9>&-; fi
+    "$HERE/native-down.sh" "$@" 9>&- ;;
+esac
 
 rm -f "$DOT/env" "$DOT/kubeconfig" "$DOT/applied"
 rmdir "$DOT" 2>/dev/null || true

@@ -26,6 +26,7 @@ archive_of() { printf '%s/%s@%s-r%s.tar' "$IMAGES" "$1" "$2" "$REVISION"; }
 
 pack() { # program image tag entrypoint
   local dir file layer path arch; file=$(archive_of "$1" "$3")
+  [ "$1" = pause ] || grep -rqF "$2:$3" "$HERE/addons" || die "versions.env has $1 $3, but no manifest in addons/ names $2:$3"
   [ ! -s "$file" ] || return 0
   dir=$(mktemp -d "$CACHE/tmp.XXXXXX")
   path=${4#'["'}; path=${path%%'"'*}

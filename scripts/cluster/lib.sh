@@ -33,6 +33,9 @@ await() {
   done
 }
 
+# alive PID: runs, and is no zombie that nobody has collected yet.
+alive() { [ -r "/proc/$1/stat" ] && [[ $(cat "/proc/$1/stat" 2>/dev/null) != *') Z '* ]]; }
+
 # failed_log WHAT LOGFILE HINT: the three things to know when something breaks.
 failed_log() {
   { printf '\ncluster: %s failed. The last lines of %s:\n' "$1" "$2"

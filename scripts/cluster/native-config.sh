@@ -27,6 +27,7 @@ disabled_plugins = ["io.containerd.snapshotter.v1.aufs", "io.containerd.snapshot
     runtime_type = "io.containerd.runc.v2"
     [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
       SystemdCgroup = false
+      Root = "$RUN/runc"
   [plugins."io.containerd.grpc.v1.cri".cni]
     bin_dir = "/usr/lib/cni"
     conf_dir = "$STATE/etc/cni"
@@ -67,9 +68,11 @@ imageGCLowThresholdPercent: 99
 evictionHard: {nodefs.available: "1%", imagefs.available: "1%", memory.available: "100Mi"}
 C
 
+rm -rf "$CACHE/docker/network"   # what an earlier dockerd remembers of its networks
+# host.sh makes docker's bridge and its one rule: DOCKER chains belong to another docker on the machine, if there is one.
 # docker's data stays in the cache, so that a second \`make images\` finds its layers; its build cache is kept below 10 GB.
 cat > docker.json <<C
 {"data-root": "$CACHE/docker", "exec-root": "$RUN/docker", "pidfile": "$RUN/docker.pid", "hosts": ["unix://$DOCKER_SOCK"],
- "containerd": "$CONTAINERD_SOCK", "bip": "$DOCKER_BRIDGE", "cgroup-parent": "/modelport-docker", "shutdown-timeout": 2,
+ "containerd": "$CONTAINERD_SOCK", "bridge": "mpdocker0", "iptables": false, "ip6tables": false, "ip-forward": false, "ip-masq": false, "cgroup-parent": "/modelport-docker", "shutdown-timeout": 2,
  "features": {"buildkit": true}, "builder": {"gc": {"enabled": true, "defaultKeepStorage": "10GB"}}}
 C

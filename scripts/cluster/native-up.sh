@@ -29,10 +29,18 @@ start() { # name, command...
   echo $! > "$RUN/$name.pid"
 }
 
+all_alive() { # what one component waits for may be another that has ended
+  local pid name
+  for pid in "$RUN"/*.pid; do
+    name=$(basename "$pid" .pid)
+    if [ -e "$LOG/$name.log" ] && ! alive "$(cat "$pid")"; then failed_log "$name (it ended)" "$LOG/$name.log" "$HINT"; exit 1; fi
+  done
+}
+
 ready() { # name, seconds, command that succeeds once it is there
   local name=$1 limit=$((SECONDS + $2)); shift 2
   until "$@" >/dev/null 2>&1; do
-    if ! kill -0 "$(cat "$RUN/$name.pid")" 2>/dev/null; then failed_log "$name (it ended)" "$LOG/$name.log" "$HINT"; exit 1; fi
+    all_alive
     if [ "$SECONDS" -ge "$limit" ]; then failed_log "$name (not ready in time)" "$LOG/$name.log" "$HINT"; exit 1; fi
     sleep 0.2
   done
@@ -91,7 +99,6 @@ apiserver
 ready containerd 30 ctr -a "$CONTAINERD_SOCK" version
 import & imported=$!
 if [ "${CLUSTER_OWN_DOCKER:-1}" = 1 ]; then start dockerd dockerd --config-file "$STATE/etc/docker.json"; fi
-ready etcd 30 kill -0 "$(cat "$RUN/etcd.pid")"
 ready apiserver 90 kubectl get --raw /readyz
 controllers; node
 wait "$imported"

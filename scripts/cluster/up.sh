@@ -45,31 +45,36 @@ own_docker() {
 native_is_up() {
   local p
   [ -e "$RUN/up" ] || return 1
-  for p in "$RUN"/*.pid; do kill -0 "$(cat "$p")" 2>/dev/null || return 1; done
+  for p in "$RUN"/*.pid; do alive "$(cat "$p")" || return 1; done
   KUBECONFIG=$STATE/pki/admin.kubeconfig "$KUBECTL" get --raw /readyz --request-timeout=10s >/dev/null 2>&1
 }
 
+NATIVE_ADDONS='coredns metrics-server fake-gcs-server otel-collector'
+# shellcheck disable=SC2086  # a list of names
 native() {
   local packing
   KUBECTL=$(PATH=$BIN:$PATH command -v kubectl || echo kubectl)
   if [ "$(uname -s)" != Linux ] || [ "$(id -u)" != 0 ]; then
     die "no kind and no minikube here, and a native cluster needs Linux and root: install kind or minikube, set KUBE_CONTEXT, or run this as root"
   fi
-  if native_is_up; then say "already up"; return; fi
+  if native_is_up; then
+    KUBECONFIG=$STATE/pki/admin.kubeconfig "$HERE/addons.sh" $NATIVE_ADDONS 9>&- >/dev/null   # in case a test removed one
+    say "already up"; already=1; return
+  fi
   if [ -e "$RUN" ] || [ -e "$STATE" ]; then
     say "an earlier cluster is there but not whole; clearing it away first"
     "$HERE/native-down.sh" 9>&-
   fi
   "$HERE/packages.sh" 9>&-
   "$HERE/base-image.sh" --prepare 9>&- & packing=$!
-  "$HERE/build.sh" 9>&- || { kill "$packing" 2>/dev/null || true; wait "$packing" || true; exit 1; }
+  "$HERE/build.sh" 9>&- || { wait "$packing" || true; exit 1; }
   wait "$packing"
   "$HERE/images.sh" 9>&-
   CLUSTER_OWN_DOCKER=$(own_docker); export CLUSTER_OWN_DOCKER
   "$HERE/native-up.sh" 9>&-
   say "control plane, node$([ "$CLUSTER_OWN_DOCKER" = 0 ] || echo ", dockerd") run after $((SECONDS - began)) s"
   if [ "$CLUSTER_OWN_DOCKER" = 1 ]; then ln -sfn /usr/bin/docker "$BIN/docker"; else rm -f "$BIN/docker"; fi
-  KUBECONFIG=$STATE/pki/admin.kubeconfig "$HERE/addons.sh" coredns metrics-server fake-gcs-server otel-collector 9>&- & addons=$!
+  KUBECONFIG=$STATE/pki/admin.kubeconfig "$HERE/addons.sh" $NATIVE_ADDONS 9>&- & addons=$!
   base_image "$CLUSTER_OWN_DOCKER"
   wait "$addons"
   echo "$CLUSTER_OWN_DOCKER" > "$RUN/up"
@@ -111,4 +116,5 @@ case $kind in
   *) die "CLUSTER_PROVIDER is '$kind'; it may be native, kind or minikube" ;;
 esac
 write_env "$kind" "$host"
-say "ready after $((SECONDS - began)) s ($kind). In this shell:  . ${DOT#"$PWD"/}/env"
+[ -n "${already:-}" ] || say "ready after $((SECONDS - began)) s ($kind)"
+say "in this shell:  . ${DOT#"$PWD"/}/env"

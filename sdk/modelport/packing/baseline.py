@@ -1,8 +1,9 @@
 """What the sample looked like, in counts: for drift, and for drawing golden rows that are nobody's data.
 
-Values that occur once, and texts that look like free text, are counted but never written down.
+Values that occur once, and texts that look like free text, are counted but never written down; ranges are rounded.
 """
 
+import math
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -47,13 +48,25 @@ def describe_numbers(values: NDArray[np.float64], missing: int = 0, edges: Any =
     """Moments and a histogram; `edges` is a number of equal bins or the edges themselves."""
     if not len(values):
         return Distribution(missing, missing)
-    counts, found = np.histogram(values, bins=edges)
+    counts, found = np.histogram(values, bins=edges, range=_rounded_range(values))
     return Distribution(
         len(values) + missing,
         missing,
         float(values.mean()),
         float(values.std()),
         Histogram(tuple(found.tolist()), tuple(counts.tolist())),
+    )
+
+
+def _rounded_range(values: NDArray[np.float64]) -> tuple[float, float]:
+    """The range widened to three digits of its span: the extremes are somebody's values."""
+    low, high = float(values.min()), float(values.max())
+    if low == high:
+        return low, high
+    digits = 2 - math.floor(math.log10(high - low))
+    step = 10.0**-digits
+    return min(low, round(math.floor(low / step) * step, digits)), max(
+        high, round(math.ceil(high / step) * step, digits)
     )
 
 

@@ -19,6 +19,8 @@ from sklearn.utils.validation import check_is_fitted
 
 MISSING_TEXT = ""
 """What the service feeds a graph for a missing text."""
+BOOSTING_START = "init_"
+"""Where gradient boosting keeps the dummy it starts from, which its converter reads by itself."""
 
 
 def equivalent(estimator: Any) -> Any:
@@ -33,6 +35,8 @@ def estimators(value: Any) -> Iterator[Any]:
         value = list(vars(value).values())
     elif isinstance(value, dict):
         value = list(value.values())
+    elif isinstance(value, np.ndarray) and value.dtype.kind == "O":
+        value = value.ravel().tolist()
     if isinstance(value, (list, tuple)):
         for item in value:
             yield from estimators(item)
@@ -41,7 +45,7 @@ def estimators(value: Any) -> Iterator[Any]:
 def _walk(value: Any) -> Any:
     if isinstance(value, BaseEstimator):
         for name, inner in vars(value).items():
-            if isinstance(inner, (BaseEstimator, list, tuple, dict)):
+            if name != BOOSTING_START and isinstance(inner, (BaseEstimator, list, tuple, dict)):
                 setattr(value, name, _walk(inner))
         found = _EQUIVALENTS.get(type(value).__name__)
         return found(value) if found and _is_fitted(value) else value

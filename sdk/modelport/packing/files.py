@@ -1,5 +1,6 @@
 """The estimator as files that scikit-learn loads back: the same estimator gives the same bytes."""
 
+import copy
 import io
 import json
 import zipfile
@@ -8,11 +9,14 @@ from functools import partial
 from typing import Any
 
 import joblib
+import numpy as np
 import skops.io
+from sklearn.tree._tree import Tree
 
 from model_artifact.manifest import FormatKind
 from model_artifact.signature import Signature
 from modelport.packing.attempt import Attempt
+from modelport.packing.equivalents import estimators
 from modelport.packing.onnx import onnx_attempts
 
 PICKLE_PROTOCOL = 5
@@ -22,16 +26,30 @@ EPOCH = (1980, 1, 1, 0, 0, 0)
 """The earliest time a zip can hold."""
 
 
+def without_padding(estimator: Any) -> Any:
+    """Copy an estimator with zeros between the fields of its trees' nodes, where copies and loads leave stray bytes."""
+    copied = copy.deepcopy(estimator)
+    for item in estimators(copied):
+        tree = vars(item).get("tree_")
+        if isinstance(tree, Tree):
+            state = tree.__getstate__()
+            nodes = np.zeros(state["nodes"].shape, state["nodes"].dtype)
+            for name in nodes.dtype.names:
+                nodes[name] = state["nodes"][name]
+            tree.__setstate__(state | {"nodes": nodes})
+    return copied
+
+
 def joblib_bytes(estimator: Any) -> bytes:
     """Pickle with a fixed protocol and compression."""
     buffer = io.BytesIO()
-    joblib.dump(estimator, buffer, compress=COMPRESSION, protocol=PICKLE_PROTOCOL)
+    joblib.dump(without_padding(estimator), buffer, compress=COMPRESSION, protocol=PICKLE_PROTOCOL)
     return buffer.getvalue()
 
 
 def skops_bytes(estimator: Any) -> bytes:
     """Write skops' zip without what differs between runs: memory addresses, random names and times."""
-    with zipfile.ZipFile(io.BytesIO(skops.io.dumps(estimator))) as archive:
+    with zipfile.ZipFile(io.BytesIO(skops.io.dumps(without_padding(estimator)))) as archive:
         contents = {item.filename: archive.read(item) for item in archive.infolist()}
     schema = json.loads(contents.pop("schema.json"))
     numbers: dict[Any, int] = {}

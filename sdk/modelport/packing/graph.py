@@ -44,11 +44,6 @@ def _keep(node: Any, _: bool) -> Iterator[Any]:
     yield node
 
 
-def _concatenate(node: Any, _: bool) -> Iterator[Any]:
-    """FeatureVectorizer takes no texts and rounds to float32; its inputs have one type here, so Concat does."""
-    yield helper.make_node("Concat", node.input, node.output, name=node.name, axis=1)
-
-
 def _tree(node: Any, double: bool) -> Iterator[Any]:
     """Trees of scikit-learn round their input to float32, and those of ONNX answer in float32."""
     if not double:
@@ -63,7 +58,6 @@ def _tree(node: Any, double: bool) -> Iterator[Any]:
 
 
 _MEND: dict[str, Callable[[Any, bool], Iterator[Any]]] = {
-    "FeatureVectorizer": _concatenate,
     "TreeEnsembleClassifier": _tree,
     "TreeEnsembleRegressor": _tree,
 }

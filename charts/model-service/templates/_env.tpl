@@ -1,0 +1,72 @@
+{{/* Environment of the two containers. */}}
+
+{{/* Plain settings: the data of the ConfigMap. */}}
+{{- define "model-service.config" -}}
+{{- range $name, $value := .Values.config }}
+MODELPORT_{{ upper $name }}: {{ include "model-service.text" $value | quote }}
+{{- end }}
+{{- end }}
+
+{{/* What pins and names the model: (list <prefix of the variables> <model values>). */}}
+{{- define "model-service.modelEnv" -}}
+{{- $prefix := index . 0 }}{{ $model := index . 1 }}
+{{- range $key := list "digest" "sha256" "name" "version" }}
+{{- with get $model $key }}
+- name: {{ $prefix }}{{ upper $key }}
+  value: {{ include "model-service.text" . | quote }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "model-service.fetchEnv" -}}
+- name: MODELPORT_FETCH_URI
+  value: {{ .Values.model.uri | quote }}
+- name: MODELPORT_FETCH_ROOT
+  value: /mnt/models
+{{- include "model-service.modelEnv" (list "MODELPORT_FETCH_" .Values.model) }}
+{{- if .Values.config.require_pinned }}
+- name: MODELPORT_FETCH_REQUIRE_PINNED
+  value: "true"
+{{- end }}
+{{- with .Values.initContainer.extraEnv }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{- define "model-service.serviceEnv" -}}
+- name: MODELPORT_API_PORT
+  value: "8000"
+- name: MODELPORT_MODEL_ROOT
+  value: /mnt/models
+{{- include "model-service.modelEnv" (list "MODELPORT_MODEL_" .Values.model) }}
+- name: MODELPORT_DRAIN_DELAY_SECONDS
+  value: {{ .Values.drain.delaySeconds | quote }}
+- name: MODELPORT_REQUEST_TIMEOUT_SECONDS
+  value: {{ .Values.drain.requestTimeoutSeconds | quote }}
+{{- if .Values.tracing.enabled }}
+{{ include "model-service.tracingEnv" . | trim }}
+{{- end }}
+{{- with .Values.extraEnv }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{/* The standard OpenTelemetry variables, which the SDK reads itself. */}}
+{{- define "model-service.tracingEnv" -}}
+{{- range $name, $path := dict "K8S_NAMESPACE" "metadata.namespace" "K8S_NODE" "spec.nodeName" "K8S_POD" "metadata.name" "K8S_POD_UID" "metadata.uid" }}
+- name: {{ $name }}
+  valueFrom: {fieldRef: {fieldPath: {{ $path }}}}
+{{- end }}
+- name: OTEL_SERVICE_NAME
+  value: {{ include "model-service.fullname" . }}
+- name: OTEL_RESOURCE_ATTRIBUTES
+  value: k8s.namespace.name=$(K8S_NAMESPACE),k8s.node.name=$(K8S_NODE),k8s.pod.name=$(K8S_POD),k8s.pod.uid=$(K8S_POD_UID)
+- name: OTEL_EXPORTER_OTLP_ENDPOINT
+  value: {{ .Values.tracing.endpoint | quote }}
+- name: OTEL_EXPORTER_OTLP_PROTOCOL
+  value: http/protobuf
+- name: OTEL_TRACES_SAMPLER
+  value: parentbased_traceidratio
+- name: OTEL_TRACES_SAMPLER_ARG
+  value: {{ include "model-service.text" .Values.tracing.sampleRatio | quote }}
+{{- end }}

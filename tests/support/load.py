@@ -1,0 +1,73 @@
+"""A paced load over keep-alive connections that counts every answer and every broken connection."""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import urllib3
+
+
+@dataclass
+class Load:
+    """Sends `body` to `url` from `connections` threads, `rate` requests a second in all, none tried twice.
+
+    `outcomes` counts HTTP statuses, and exceptions by class name; `answers` what `key` made of each 200.
+    """
+
+    url: str
+    body: Any
+    rate: float = 50.0
+    connections: int = 8
+    outcomes: "Counter[str]" = field(default_factory=Counter)
+    versions: "Counter[str]" = field(default_factory=Counter)
+    _stop: threading.Event = field(default_factory=threading.Event)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def sent(self) -> int:
+        """Requests so far."""
+        return sum(self.outcomes.values())
+
+    @property
+    def failures(self) -> dict[str, int]:
+        """Everything that was not a 200."""
+        return {outcome: count for outcome, count in self.outcomes.items() if outcome != "200"}
+
+    @contextmanager
+    def running(self) -> Iterator["Load"]:
+        """Keep the load on for the length of the block."""
+        threads = [threading.Thread(target=self._connection) for _ in range(self.connections)]
+        for thread in threads:
+            thread.start()
+        try:
+            yield self
+        finally:
+            self._stop.set()
+            for thread in threads:
+                thread.join()
+
+    def _connection(self) -> None:
+        interval = self.connections / self.rate
+        following = time.monotonic()
+        with urllib3.PoolManager(num_pools=1, maxsize=1, retries=False) as pool:
+            while not self._stop.wait(max(0.0, following - time.monotonic())):
+                following = max(following + interval, time.monotonic() - interval)
+                self._one(pool)
+
+    def _one(self, pool: urllib3.PoolManager) -> None:
+        version = None
+        try:
+            response = pool.request("POST", self.url, json=self.body, timeout=30)
+            outcome = str(response.status)
+            if response.status == 200:
+                version = response.json()["model_version"]
+        except urllib3.exceptions.HTTPError as error:
+            outcome = type(error).__name__
+        with self._lock:
+            self.outcomes[outcome] += 1
+            if version is not None:
+                self.versions[version] += 1
