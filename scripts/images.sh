@@ -5,7 +5,8 @@
 #   images.sh TARGET...    some of them
 #
 # BASE_IMAGE (default: the Dockerfile's) swaps the base; DOCKER names another client, DOCKER_BUILD_FLAGS are passed to `build`.
-# Each becomes modelport/<target>:<version>; service-sklearn also gets the tag that errors name, such as sklearn1.9. Sizes are those of the unpacked file system, in MB of 10^6 bytes.
+# Each becomes modelport/<target>:<version>; service-sklearn gets the tag that the service's errors name too (sklearn1.9).
+# Sizes are those of the unpacked file system, in MB of 10^6 bytes.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 DOCKER=${DOCKER:-docker}

@@ -44,6 +44,7 @@ def test_no_expression_is_expensive(text: str) -> None:
 def test_text_is_joined_up_to_its_limit() -> None:
     half = "x" * (MAX_TEXT // 2)
     assert compile_expression("t + t", KNOWN)({"t": half}) == half + half
+    assert MAX_TEXT == 10_000
     assert compile_expression("t + t + 'y'", KNOWN)({"t": half}) is None
 
 
@@ -64,7 +65,9 @@ def test_deep_nesting_is_refused_before_it_can_exhaust_the_stack(text: str) -> N
 
 
 def test_a_long_sum_is_not_too_deep() -> None:
-    assert compile_expression("+".join(["a"] * 90), KNOWN)({"a": 1}) == 90
+    assert compile_expression("+".join(["a"] * 98), KNOWN)({"a": 1}) == 98
+    with pytest.raises(ExpressionInvalid, match="nested deeper than 100 levels"):
+        compile_expression("+".join(["a"] * 99), KNOWN)
 
 
 def test_an_overlong_expression_is_refused() -> None:
