@@ -53,6 +53,7 @@ class OnnxRuntime:
         if signature.has_probabilities:
             self._wanted.append(PROBABILITIES if PROBABILITIES in outputs else outputs[1])
         self._scalar = signature.outputs[0].shape == ()
+        self._boolean = signature.outputs[0].dtype == "bool"  # converters number the classes False and True
 
     def predict(self, rows: list[Row]) -> Answers:
         """Answer the rows; see `Runtime.predict`."""
@@ -60,6 +61,8 @@ class OnnxRuntime:
         predictions = np.asarray(results[0])
         if self._scalar and predictions.ndim > 1:
             predictions = predictions.reshape(len(rows), -1)[:, 0]
+        if self._boolean:
+            predictions = predictions.astype(np.bool_)
         return Answers(predictions, results[1] if len(results) > 1 else None)
 
     def _match_columns(self) -> list[int] | None:

@@ -119,3 +119,14 @@ print(*[name for name in ("sklearn", "scipy", "pandas", "joblib", "skops", "skl2
 """
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert result.stdout.splitlines()[-1].strip() == ""
+
+
+def test_boolean_classes_stay_boolean_in_a_graph(write_bundle: Any, serve: Any, iris_rows: Any) -> None:
+    target = [index >= 75 for index in range(150)]
+    model = LogisticRegression(max_iter=500).fit(iris_rows, target)
+    inputs = tuple(Feature(f"x{index}", "float64") for index in range(4))
+    outputs = (Output("prediction", "bool"), Output("probabilities", "float64", (2,)))
+    signature = Signature("classification", "matrix", inputs, outputs, (False, True), ("no", "yes"))
+    client = serve(write_bundle({"onnx": onnx_bytes(model, 4)}, signature=signature))
+    answer = client.post("/predict", json={"features": ROW}).json()
+    assert (answer["prediction"], answer["prediction_class"]) == (False, "no")
