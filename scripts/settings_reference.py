@@ -60,12 +60,8 @@ def _cell(text: str) -> str:
 
 
 def _shown(default: Any) -> str:
-    if default is None:
-        return ""
-    text = (
-        str(default).lower() if isinstance(default, bool) else f"{default:g}" if isinstance(default, float) else default
-    )
-    return f"`{text}`"
+    text = f"{default:g}" if isinstance(default, float) else service.written(default)
+    return f"`{text}`" if text else ""
 
 
 def main() -> int:

@@ -1,8 +1,10 @@
 """The small language of cross-field rules and computed defaults: arithmetic, comparison and logic over feature names.
 
 An expression is Python syntax cut down to what cannot reach beyond its operands: no attributes, no indexing, no calls
-but the listed functions. Nothing in it can be made expensive: powers are computed in floating point, text is only ever
-joined, up to a limit, and the nesting of an expression is bounded.
+but the listed functions. A feature whose name is no identifier stands in backticks: `mean radius` > 0.
+
+Nothing in it can be made expensive: powers are computed in floating point, text is only ever joined, up to a limit, and
+the nesting of an expression is bounded.
 
 Null: an expression whose value depends on a null feature is null, unless it asks with `is None`; so is one whose
 arithmetic has no answer, such as a division by zero. `and` and `or` know three values: `x or true` is true even where x
@@ -12,6 +14,7 @@ is null, as in SQL.
 import ast
 import math
 import operator
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -85,6 +88,7 @@ _FUNCTIONS: dict[str, tuple[Callable[..., Any], range]] = {
 }
 """Name to function and the numbers of arguments that it takes."""
 
+_QUOTED = re.compile(r"`([^`]*)`")
 _NULL_AWARE = (ast.Is, ast.IsNot)
 _NO_ANSWER = (ArithmeticError, ValueError, TypeError)
 
@@ -111,14 +115,44 @@ def compile_expression(text: str, known: frozenset[str]) -> Expression:
     if len(text) > MAX_LENGTH:
         raise ExpressionInvalid(f"it is longer than {MAX_LENGTH} characters")
     names: set[str] = set()
+    plain, quoted = _unquoted(text)
     try:
-        tree = ast.parse(text, mode="eval")
+        tree = ast.parse(plain, mode="eval")
         if _depth(tree) > MAX_DEPTH:
             raise ExpressionInvalid(f"it is nested deeper than {MAX_DEPTH} levels")
-        run = _compile(tree.body, known, names)
+        run = _compile(tree.body, _Features(known, quoted), names)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise ExpressionInvalid(f"it cannot be read: {error}") from error
     return Expression(text, frozenset(names), run)
+
+
+@dataclass(frozen=True, slots=True)
+class _Features:
+    """Feature names, and the identifiers that stand in for the quoted ones."""
+
+    known: frozenset[str]
+    quoted: Mapping[str, str]
+
+    def resolve(self, identifier: str) -> str:
+        name = self.quoted.get(identifier, identifier)
+        if name not in self.known:
+            raise ExpressionInvalid(f"unknown feature {name!r}; known are {', '.join(sorted(self.known)[:20])}")
+        return name
+
+
+def _unquoted(text: str) -> tuple[str, dict[str, str]]:
+    """Put an identifier that occurs nowhere else in the place of each name in backticks."""
+    stem = "q"
+    while stem in text:
+        stem += "_"
+    quoted: dict[str, str] = {}
+
+    def stand_in(match: re.Match[str]) -> str:
+        identifier = f"{stem}{len(quoted)}"
+        quoted[identifier] = match[1]
+        return identifier
+
+    return _QUOTED.sub(stand_in, text), quoted
 
 
 def _depth(tree: ast.AST) -> int:
@@ -128,18 +162,17 @@ def _depth(tree: ast.AST) -> int:
     return depth
 
 
-def _compile(node: ast.expr, known: frozenset[str], names: set[str]) -> Evaluate:  # noqa: C901 - one case a node
+def _compile(node: ast.expr, features: _Features, names: set[str]) -> Evaluate:  # noqa: C901 - one case a node
     def sub(child: ast.expr) -> Evaluate:
-        return _compile(child, known, names)
+        return _compile(child, features, names)
 
     match node:
         case ast.Constant(value=value) if value is None or isinstance(value, (bool, int, float, str)):
             return lambda _: value
-        case ast.Name(id=name) if name in known:
+        case ast.Name(id=identifier):
+            name = features.resolve(identifier)
             names.add(name)
             return lambda values: values.get(name)
-        case ast.Name(id=name):
-            raise ExpressionInvalid(f"unknown feature {name!r}; known are {', '.join(sorted(known)[:20])}")
         case ast.BinOp(left=left, op=op, right=right) if type(op) in _BINARY:
             return _apply(_BINARY[type(op)], sub(left), sub(right))
         case ast.UnaryOp(op=op, operand=operand) if type(op) in _UNARY:

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds the cluster's Go programs from the Go module proxy into the user's cache.
 #
-#   build.sh [--list] [NAME...]     without names: every program of versions.env (kubectl only where the machine has none)
+#   build.sh [--list] [NAME...]     without names: every program of versions.env (kubectl only where the machine's is missing or too far off)
 #
 # Owns ~/.cache/modelport/cluster/{store,bin}. A program lands in store/NAME@VERSION by one rename and is linked as
 # bin/NAME, so a broken build leaves nothing, a repeated one skips what is there, and two at once do no harm.
@@ -86,13 +86,20 @@ build() {
   ln -sfn "../store/$name@$version" "$BIN/$name"
 }
 
+# Is there a kubectl that Kubernetes supports with this server: one minor version apart at most?
+kubectl_fits() {
+  local have want; want=$(version_of kube-apiserver); want=${want#v1.}; want=${want%%.*}
+  have=$(kubectl version --client 2>/dev/null | sed -n 's/^Client Version: v1\.\([0-9]*\).*/\1/p') || return 1
+  [ -n "$have" ] && [ $((have - want)) -ge -1 ] && [ $((have - want)) -le 1 ]
+}
+
 case ${1:-} in -h|--help) usage "$0"; exit ;; --list) awk 'NF {print $1, $4}' <<<"$PROGRAMS"; exit ;; esac
 mkdir -p "$STORE" "$BIN" "$LOGS"
 renice -n 10 -p $$ >/dev/null   # builds leave the machine usable
 names=$*
 if [ -z "$names" ]; then
   names="$CONTROL_PLANE $ADDONS $TOOLS"
-  command -v kubectl >/dev/null || names+=" kubectl"
+  kubectl_fits || names+=" kubectl"
 fi
 find "$CACHE" -maxdepth 1 -name 'tmp.*' -mmin +300 -exec rm -rf --one-file-system {} +   # of builds that were killed
 missing=0

@@ -11,6 +11,7 @@ export PATH=$BIN:$PATH
 case ${1:-} in
   up)
     mkdir -p "$DOT"
+    if [ "${KUBECONFIG:-}" = "$DOT/kubeconfig" ]; then unset KUBECONFIG; fi   # from .cluster/env; the named context is in yours
     (umask 077; kubectl config view --context "$KUBE_CONTEXT" --minify --flatten --raw > "$DOT/kubeconfig.new") ||
       { rm -f "$DOT/kubeconfig.new"; die "KUBE_CONTEXT is '$KUBE_CONTEXT', but your kubeconfig has no such context (kubectl config get-contexts lists them)"; }
     kubectl --kubeconfig "$DOT/kubeconfig.new" get --raw /readyz --request-timeout=15s >/dev/null ||

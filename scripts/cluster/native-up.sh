@@ -53,7 +53,7 @@ etcd() {
 }
 
 apiserver() { # listens on the node's own address only, so not on the machine's network
-  start apiserver kube-apiserver --bind-address=$NODE_IP --advertise-address=$NODE_IP --secure-port=6443 --service-cluster-ip-range=$SERVICE_NET \
+  start apiserver kube-apiserver --bind-address="$NODE_IP" --advertise-address="$NODE_IP" --secure-port=6443 --service-cluster-ip-range="$SERVICE_NET" \
     --etcd-servers=https://127.0.0.1:2379 --etcd-cafile="$P/ca.crt" --etcd-certfile="$P/apiserver.crt" --etcd-keyfile="$P/apiserver.key" \
     --tls-cert-file="$P/apiserver.crt" --tls-private-key-file="$P/apiserver.key" --client-ca-file="$P/ca.crt" \
     --service-account-key-file="$P/sa.pub" --service-account-signing-key-file="$P/sa.key" --service-account-issuer=https://kubernetes.default.svc.cluster.local \
@@ -75,9 +75,9 @@ controllers() { # the two autoscaler flags keep autoscaling tests short (default
 
 node() { # node ports answer on loopback and on the node's own address only; the zeros leave the machine's conntrack settings alone
   start kubelet kubelet --config="$STATE/etc/kubelet.yaml" --kubeconfig="$P/kubelet.kubeconfig" --root-dir="$STATE/kubelet" --cert-dir="$STATE/kubelet/pki" \
-    --hostname-override=$NODE_NAME --node-ip=$NODE_IP
-  start proxy kube-proxy --kubeconfig="$P/proxy.kubeconfig" --hostname-override=$NODE_NAME --proxy-mode=iptables --cluster-cidr=$POD_NET \
-    --nodeport-addresses=127.0.0.0/8,$NODE_NET --healthz-bind-address=127.0.0.1:10256 \
+    --hostname-override="$NODE_NAME" --node-ip="$NODE_IP"
+  start proxy kube-proxy --kubeconfig="$P/proxy.kubeconfig" --hostname-override="$NODE_NAME" --proxy-mode=iptables --cluster-cidr="$POD_NET" \
+    --nodeport-addresses="127.0.0.0/8,$NODE_NET" --healthz-bind-address=127.0.0.1:10256 \
     --conntrack-max-per-core=0 --conntrack-tcp-timeout-established=0s --conntrack-tcp-timeout-close-wait=0s
 }
 
@@ -102,7 +102,7 @@ if [ "${CLUSTER_OWN_DOCKER:-1}" = 1 ]; then start dockerd dockerd --config-file 
 ready apiserver 90 kubectl get --raw /readyz
 controllers; node
 wait "$imported"
-ready kubelet 60 kubectl get node $NODE_NAME
+ready kubelet 60 kubectl get node "$NODE_NAME"
 if [ "${CLUSTER_OWN_DOCKER:-1}" = 1 ]; then ready dockerd 60 docker -H "unix://$DOCKER_SOCK" info; fi
 ready kubelet 60 kubectl wait --for=condition=Ready "node/$NODE_NAME" --timeout=1s
 ready proxy 30 curl -fsS http://127.0.0.1:10256/healthz

@@ -81,7 +81,10 @@ native() {
 }
 
 base_image() { # 1: in the cluster's own docker daemon
-  if [ "$1" = 1 ]; then DOCKER=/usr/bin/docker DOCKER_HOST=unix://$DOCKER_SOCK "$HERE/base-image.sh" 9>&-
+  if [ "$1" = 1 ]; then
+    DOCKER=/usr/bin/docker DOCKER_HOST=unix://$DOCKER_SOCK "$HERE/base-image.sh" 9>&-
+    # What builds left without a name goes; the build cache bounds itself.
+    /usr/bin/docker -H "unix://$DOCKER_SOCK" container prune -f >/dev/null; /usr/bin/docker -H "unix://$DOCKER_SOCK" image prune -f >/dev/null
   elif command -v docker >/dev/null && docker info >/dev/null 2>&1; then "$HERE/base-image.sh" 9>&-
   else warn "no docker daemon answers: images cannot be built until one does"; fi
 }

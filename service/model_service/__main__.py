@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import signal
 import sys
 from typing import Any
 
@@ -40,6 +41,7 @@ def main() -> None:
 
 
 def _show(settings: Settings, origins: dict[str, str], as_json: bool) -> None:
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `| head` ends us without a word
     rows = effective(settings, origins)
     if as_json:
         sys.stdout.write(json.dumps(rows, indent=2) + "\n")

@@ -29,6 +29,12 @@ class PropagatingLogger(Logger):  # type: ignore[misc]
         """Keep only the level."""
         self.cfg = cfg
         self.error_log.propagate = True
+        self.error_log.addFilter(_tells_something)
+
+
+def _tells_something(record: logging.LogRecord) -> bool:
+    """Leave out what gunicorn says at every stop, because uvicorn has closed the worker's sockets already."""
+    return not str(record.msg).startswith("Error while closing socket")
 
 
 class Server(BaseApplication):  # type: ignore[misc]

@@ -176,6 +176,13 @@ def _read_yaml(path: Path, required: bool) -> dict[str, Any]:
 def effective(settings: Settings, origins: Mapping[str, str]) -> list[dict[str, str]]:
     """Rows of `{setting, value, origin}` for people; secrets are masked."""
     return [
-        {"setting": PREFIX + name.upper(), "value": str(getattr(settings, name)), "origin": origins[name]}
+        {"setting": PREFIX + name.upper(), "value": written(getattr(settings, name)), "origin": origins[name]}
         for name in Settings.model_fields
     ]
+
+
+def written(value: Any) -> str:
+    """A setting's value as it is written in the environment: nothing for null, lower case for booleans."""
+    if value is None:
+        return ""
+    return str(value).lower() if isinstance(value, bool) else str(value)

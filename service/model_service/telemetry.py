@@ -80,7 +80,8 @@ class _Exchange:
         self._status = 0
         given = Headers(scope=scope).get("x-request-id", "")
         self.request_id = given if given.isprintable() and 0 < len(given) <= MAX_REQUEST_ID else str(uuid.uuid4())
-        scope.setdefault("state", {})["request_id"] = self.request_id
+        # What the layers further in learn about the request and the access line should tell.
+        scope.setdefault("state", {}).update(request_id=self.request_id, known={})
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -108,7 +109,6 @@ class _Exchange:
                 "status": self._status,
                 "duration_ms": round((time.perf_counter() - self._started) * 1000, 3),
                 "request_id": self.request_id,
-                "trace_id": self._scope["state"].get("trace_id"),
-                **self._scope["state"].get("served", {}),
+                **self._scope["state"]["known"],
             },
         )  # fmt: skip

@@ -70,7 +70,8 @@ class Tracing:
         method = scope["method"]
         attributes = {"http.request.method": method, "url.path": scope["path"], "url.scheme": scope["scheme"]}
         span = self._tracer.start_span(method, parent, SpanKind.SERVER, attributes)
-        scope["state"]["trace_id"] = trace.format_trace_id(span.get_span_context().trace_id)
+        if span.get_span_context().is_valid:
+            scope["state"]["known"]["trace_id"] = trace.format_trace_id(span.get_span_context().trace_id)
         token = context.attach(trace.set_span_in_context(span))
 
         async def observed(message: Message) -> None:

@@ -65,7 +65,7 @@ def _fetch_arguments(source: str, root: Path, options: dict[str, str | int | Non
 
 def _trust(model: str, trusted: bool, *, pinned: bool) -> str:
     if trusted:
-        return f"{model} is yours, so it is trusted: pickles in it are loaded (MODELPORT_ALLOW_PICKLE=true)"
+        return f"{model} is yours, so it is trusted: pickles in it may be loaded (MODELPORT_ALLOW_PICKLE=true)"
     if pinned:
         return f"{model} is what you pinned"
     return f"{model} is not trusted: pickles are refused; pin it with --digest or --sha256 to allow them"

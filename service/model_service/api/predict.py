@@ -96,4 +96,4 @@ def _predictor(request: Request) -> Predictor:
 
 
 def _tell_log(request: Request, answer: dict[str, Any]) -> None:
-    request.state.served = {key: answer[key] for key in ("model_name", "model_version")}
+    request.state.known.update({key: answer[key] for key in ("model_name", "model_version")})

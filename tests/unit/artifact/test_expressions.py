@@ -259,3 +259,13 @@ def test_what_has_no_answer_is_null(text: str) -> None:
 def test_numbers_keep_every_bit(left: float, right: float) -> None:
     assert json.dumps(evaluate("a + b", a=left, b=right)) == json.dumps(left + right)
     assert math.copysign(1, evaluate("a", a=left)) == math.copysign(1, left)
+
+
+def test_names_that_are_no_identifiers_stand_in_backticks():
+    known = frozenset({"mean radius", "q", "q0", "worst-area"})
+    rule = compile_expression("`mean radius` < `worst-area` and q == q0", known)
+    assert rule.names == known
+    assert rule({"mean radius": 1, "worst-area": 2, "q": 3, "q0": 3}) is True
+    assert rule({"mean radius": 3, "worst-area": 2, "q": 3, "q0": 3}) is False
+    with pytest.raises(ExpressionInvalid, match="unknown feature 'mean radios'"):
+        compile_expression("`mean radios` > 1", known)

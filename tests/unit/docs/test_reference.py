@@ -48,6 +48,11 @@ def test_the_tables_of_settings_are_up_to_date() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_env_example_is_up_to_date(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, str(ROOT / "scripts" / "env_example.py")], cwd=tmp_path, check=True)
+    assert (tmp_path / ".env.example").read_text() == page(".env.example")
+
+
 def test_every_error_of_the_service_is_documented() -> None:
     expected = {(kind.status, kind.code) for kind in subclasses(ServiceError)} | FRAMEWORK_ERRORS
     found = set(re.findall(r"^\| (\w+) \| `(\w+)` \|", page("docs/errors.md"), re.MULTILINE))

@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from model_service.errors import SettingsInvalid
-from model_service.settings import Settings, effective, load_settings
+from model_service.settings import Settings, effective, load_settings, written
 
 REPO = Path(__file__).parents[3]
 
@@ -97,9 +97,7 @@ def test_the_example_environment_lists_every_setting_at_its_default() -> None:
     lines = (REPO / ".env.example").read_text().splitlines()
     listed = dict(line.removeprefix("# ").split("=", 1) for line in lines if line.startswith("# MODELPORT_"))
     defaults = {f"MODELPORT_{name.upper()}": field.default for name, field in Settings.model_fields.items()}
-    shown = {name: "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
-             for name, value in defaults.items()}  # fmt: skip
-    assert listed == shown
+    assert listed == {name: written(value) for name, value in defaults.items()}
 
 
 def test_the_start_is_refused_with_exit_code_2_and_one_line(tmp_path: Path) -> None:
