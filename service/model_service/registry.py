@@ -171,11 +171,10 @@ def _choose_format(bundle: Bundle) -> Format:
         missing[kind] = runtimes.missing_packages(kind)
         if not missing[kind]:
             return found
-    image = (
-        f"; use the image service-sklearn:{image_tag(bundle.manifest.framework)}" if bundle.manifest.framework else ""
-    )
+    framework = bundle.manifest.framework
+    image = f"service-sklearn:{image_tag(framework)}" if framework else "service-sklearn"
     needs = "; ".join(f"{kind} needs {', '.join(packages)}" for kind, packages in missing.items())
-    raise LoadFailed(f"no runtime here can load {bundle.directory}: {needs}, which are not installed{image}")
+    raise LoadFailed(f"no runtime here can load {bundle.directory}: {needs}, not installed: use the image {image}")
 
 
 def _refuse_incompatible(bundle: Bundle) -> None:

@@ -73,25 +73,31 @@ def answer_of(result: subprocess.CompletedProcess[str]) -> Any:
     return json.loads(result.stdout.split("answer: ")[1])
 
 
-def test_helm_test_predicts_with_the_example_of_a_bundle(packed: Path, free_port: Callable[[], int]) -> None:
+def test_helm_test_and_notes_send_the_example_of_a_bundle(
+    packed: Path, tmp_path: Path, free_port: Callable[[], int]
+) -> None:
     with serving(packed, free_port()) as address:
         answer = answer_of(run_test_pod(render(URI), address))
+        pasted = paste(notes(URI, tmp_path), address)
         wrong = run_test_pod(render(URI | {"test": {"request": {"features": [1]}}}), address)
     assert (answer["model_name"], answer["model_version"]) == ("cancer", "1")
-    assert answer["prediction"] in {0, 1}
+    assert answer["prediction"] == pasted["prediction"]
     assert wrong.returncode == 1
     assert "422" in wrong.stderr
 
 
 @pytest.mark.parametrize("columns", [True, False], ids=["named", "unnamed"])
-def test_helm_test_predicts_with_a_bare_file(tmp_path: Path, free_port: Callable[[], int], columns: bool) -> None:
+def test_helm_test_and_notes_predict_with_a_bare_file(
+    tmp_path: Path, free_port: Callable[[], int], columns: bool
+) -> None:
     data, target = load_breast_cancer(return_X_y=True, as_frame=columns)
     joblib.dump(RandomForestClassifier(5, random_state=SEED).fit(data, target), tmp_path / "forest.joblib")
     fetch = [sys.executable, "-m", "model_fetcher", str(tmp_path / "forest.joblib"), "--root", str(tmp_path / "root")]
     subprocess.run(fetch, check=True)
     with serving(tmp_path / "root", free_port(), MODELPORT_ALLOW_PICKLE="true") as address:
         answer = answer_of(run_test_pod(render(URI), address))
-    assert answer["model_name"] == "forest"
+        pasted = paste(notes(URI, tmp_path), address)
+    assert answer["model_name"] == pasted["model_name"] == "forest"
 
 
 def notes(values: dict[str, Any], folder: Path) -> str:
@@ -107,18 +113,13 @@ def notes(values: dict[str, Any], folder: Path) -> str:
     return found
 
 
-def test_the_notes_hold_a_request_that_works_as_pasted(
-    packed: Path, free_port: Callable[[], int], tmp_path: Path
-) -> None:
-    text = notes(URI, tmp_path)
+def paste(text: str, address: str) -> Any:
+    """The answer to the request in the notes, sent to `address` for the forwarded port."""
+    assert "port-forward service/first-model-service 8000:80 &" in text
     request = re.search(r"^ *(curl .*(?:\n +\|.*)*)", text, re.MULTILINE)
     assert request
-    assert "port-forward service/first-model-service 8000:80 &" in text
-    port = free_port()
-    with serving(packed, port):
-        command = request[1].replace("127.0.0.1:8000", f"127.0.0.1:{port}")
-        result = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
-    assert json.loads(result.stdout)["model_name"] == "cancer"
+    command = request[1].replace("http://127.0.0.1:8000", address)
+    return json.loads(subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True).stdout)
 
 
 def test_the_notes_warn_of_a_model_that_is_not_pinned(tmp_path: Path) -> None:

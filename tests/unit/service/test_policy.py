@@ -14,6 +14,7 @@ from support.bundles import IRIS_NAMES, Packed, iris_signature, onnx_bytes
 from model_artifact.manifest import Framework
 from model_artifact.samples import Answer, Golden
 from model_artifact.signature import Feature, Signature
+from model_service import runtimes
 from model_service.app import create_app
 from model_service.errors import LoadFailed
 from model_service.settings import Settings
@@ -123,6 +124,16 @@ def test_a_golden_row_answered_wrong_is_refused(write_bundle: Any, iris: Any) ->
     score = Golden((ROW,), (Answer(0, (0.1, 0.2, 0.7)),))
     packed = write_bundle({"onnx": onnx_bytes(iris, 4)}, name="scores", golden=score)
     assert "expected probabilities (0.1, 0.2, 0.7)" in refusal(packed, model_name="scores")
+
+
+def test_an_image_without_the_library_names_the_image_that_has_it(
+    write_bundle: Any, iris: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runtimes, "missing_packages", lambda kind: ["sklearn"] if kind == "joblib" else [])
+    said = refusal(write_bundle({"joblib": iris}), allow_pickle=True)
+    assert "joblib needs sklearn, not installed: use the image service-sklearn:sklearn" in said
+    bare = refusal(write_bundle({"joblib": iris}, name="bare", framework=None), model_name="bare", allow_pickle=True)
+    assert bare.endswith("use the image service-sklearn")
 
 
 def test_files_that_are_no_model_are_refused_with_a_sentence(write_bundle: Any, serve: Any) -> None:
