@@ -58,7 +58,8 @@ images: ## Build the images and check their sizes
 	@[ ! -f .cluster/env ] || $(CLUSTER); scripts/images.sh
 
 charts: $(READY) ## Lint, render and check the charts; no cluster needed
-	@[ ! -f .cluster/env ] || $(CLUSTER); $(BIN)/python -m pytest tests/chart $(ARGS)
+	@command -v helm >/dev/null || scripts/cluster/build.sh helm
+	@$(BIN)/python -m pytest tests/chart $(ARGS)
 
 cluster: ## A Kubernetes to develop against: KUBE_CONTEXT's, kind, minikube, or one built here
 	@scripts/cluster/up.sh

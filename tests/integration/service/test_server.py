@@ -17,6 +17,7 @@ import joblib
 import psutil
 import pytest
 import urllib3
+from model_service import board
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
@@ -175,6 +176,10 @@ def test_ctrl_c_stops_at_once_whatever_the_drain(start: Callable[..., Server]) -
 
 def test_debug_serves_with_reload(start: Callable[..., Server]) -> None:
     server = start("--debug", MODEL_SHA256="")
+    server.wait_ready()
+    assert server.predict().status == 200
+    os.utime(board.__file__)  # as an editor would that saves the file
+    wait_for(lambda: "detected changes" in server.log.read_text(), "it did not notice the change")
     server.wait_ready()
     assert server.predict().status == 200
     server.process.send_signal(signal.SIGINT)
