@@ -17,13 +17,13 @@ import joblib
 import psutil
 import pytest
 import urllib3
-from model_service import board
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
 
 from model_artifact.digests import sha256_file
 from model_artifact.manifest import FileEntry, Format, Manifest, write_manifest
+from model_service import board
 
 ROW = {"features": [5.1, 3.5, 1.4, 0.2]}
 PATIENCE = 60.0
