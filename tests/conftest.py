@@ -1,10 +1,15 @@
 """Fixtures that every folder of tests may use."""
 
+import signal
 import socket
 from collections.abc import Callable
 
 import hypothesis
 import pytest
+
+# A run that was started in the background inherits ignored signals; the programs under test must get the usual ones.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # Machines that run tests are busy: how long an example takes says nothing about the code.
 hypothesis.settings.register_profile("project", deadline=None)

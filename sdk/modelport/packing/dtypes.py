@@ -1,6 +1,6 @@
 """How pandas' and numpy's types become those of a signature, and which ones cannot."""
 
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
@@ -9,20 +9,9 @@ from numpy.typing import NDArray
 from model_artifact.signature import Dtype
 from modelport.packing.errors import PackRefused
 
-_NUMBERS: tuple[Dtype, ...] = (
-    "bool",
-    "int8",
-    "int16",
-    "int32",
-    "int64",
-    "uint8",
-    "uint16",
-    "uint32",
-    "uint64",
-    "float32",
-    "float64",
-)
-_BY_NAME: dict[str, Dtype] = {name: name for name in _NUMBERS} | {"boolean": "bool"}
+_BY_NAME: dict[str, Dtype] = {name: name for name in get_args(Dtype) if name not in {"any", "string"}} | {
+    "boolean": "bool"
+}
 """pandas' nullable dtypes differ from numpy's in their case alone, save for boolean."""
 _REMEDIES = {
     "M": "turn dates into numbers (days since a date, month, ...) before the estimator sees them",

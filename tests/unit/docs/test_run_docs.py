@@ -76,7 +76,9 @@ def test_other_languages_and_marked_blocks_are_left_out_and_listed(tmp_path: Pat
 
 
 def test_background_jobs_are_stopped_by_the_file_itself(tmp_path: Path) -> None:
-    done = run(tmp_path, block("sleep 60 &\nkill %1 && wait"))
+    # A signal between fork and exec is lost on bash, so the job has to be the program before it is stopped.
+    started = "until [[ $(< /proc/$!/comm) == sleep ]]; do :; done"
+    done = run(tmp_path, block(f"sleep 60 &\n{started}\nkill %1 && wait"))
     assert done.returncode == 0, done.stdout
 
 
