@@ -2,6 +2,7 @@
 #
 # Third-party packages come from the hash-locked locks/<target>.txt, first-party ones by copying exactly what is needed.
 # Both are plain folders on PYTHONPATH, already compiled; no pip and no compiler is added, and any user id can run them.
+# SKLEARN is the minor version of scikit-learn in service-sklearn: one of those that have a lock.
 # BASE_IMAGE needs Python 3.11 or newer; pip is used in the builder only.
 ARG BASE_IMAGE=python:3.11-slim-bookworm
 
@@ -14,7 +15,8 @@ COPY locks/service.txt lock.txt
 RUN --mount=type=cache,target=/root/.cache/pip image-packages.sh lock.txt /packages
 
 FROM builder AS service-sklearn-packages
-COPY locks/service-sklearn.txt lock.txt
+ARG SKLEARN=1.9
+COPY locks/service-sklearn${SKLEARN}.txt lock.txt
 RUN --mount=type=cache,target=/root/.cache/pip image-packages.sh lock.txt /packages
 
 FROM builder AS init-container-packages

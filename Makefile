@@ -10,7 +10,9 @@ E2E = scripts/cluster/up.sh && $(CLUSTER) && scripts/images.sh && scripts/cluste
 	$(BIN)/python -m pytest tests/e2e -s
 IMAGES = modelport/service:$(VERSION) modelport/init-container:$(VERSION)
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
-LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header
+# Minor versions of scikit-learn that an image is built for; a pickle loads only under the one it was made with.
+SKLEARN := 1.8 1.9
+LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate
 
 CLUSTER := . .cluster/env
 
@@ -48,10 +50,14 @@ format: $(READY) ## Let ruff rewrite what it can
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-lock: $(READY) ## Resolve again: locks/dev.txt for development, one lock an image
+lock: $(READY) ## Resolve again: for development, and for each image
 	$(LOCK) pyproject.toml --all-extras --group dev -o locks/dev.txt $(ARGS)
-	for image in init-container service service-sklearn; do \
+	for image in init-container service; do \
 		$(LOCK) --group pyproject.toml:$$image --constraint locks/dev.txt -o locks/$$image.txt; \
+	done
+	for minor in $(SKLEARN); do \
+		$(LOCK) --group pyproject.toml:service-sklearn --constraint locks/service.txt \
+			--constraint <(echo "scikit-learn==$$minor.*") -o locks/service-sklearn$$minor.txt; \
 	done
 
 images: ## Build the images and check their sizes

@@ -5,7 +5,8 @@
 #   images.sh TARGET...    some of them
 #
 # BASE_IMAGE (default: the Dockerfile's) swaps the base; DOCKER names another client, DOCKER_BUILD_FLAGS are passed to `build`.
-# Each becomes modelport/<target>:<version>; service-sklearn gets the tag that the service's errors name too (sklearn1.9).
+# Each becomes modelport/<target>:<version>. service-sklearn is built for every scikit-learn minor that has a lock, under the
+# tag that the service's errors name (sklearn1.9); <version> is the newest of them.
 # Sizes are those of the unpacked file system, in MB of 10^6 bytes.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -21,7 +22,7 @@ init-container   120
 
 case ${1:-} in -h|--help) sed -n '2,/^[^#]/{/^#/s/^# \{0,1\}//p}' "$0"; exit ;; esac
 die() { printf 'images: error: %s\n' "$*" >&2; exit 1; }
-sklearn_tag() { sed -n 's/^scikit-learn==\([0-9]*\.[0-9]*\).*/sklearn\1/p' locks/service-sklearn.txt; }
+sklearn_minors() { printf '%s\n' locks/service-sklearn*.txt | sed 's/.*sklearn\(.*\)\.txt/\1/' | sort -V; }
 size() { $DOCKER image inspect --format '{{.Size}}' "$1"; }
 budget() { awk -v target="$1" '$1 == target {print $2}' <<<"$BUDGETS"; }
 
@@ -39,18 +40,26 @@ for target in "${targets[@]}"; do
 done
 
 over=()
-report=$(printf '%-17s %7s %7s %7s %7s\n' target size added budget seconds)
-for target in "${targets[@]}"; do
-  started=$SECONDS
+report=$(printf '%-30s %7s %7s %7s %7s\n' image size added budget seconds)
+build() { # target, tag, more flags
+  local target=$1 name=modelport/$1:$2 started=$SECONDS bytes added; shift 2
   # shellcheck disable=SC2086  # flags are words
-  $DOCKER build --quiet ${DOCKER_BUILD_FLAGS:-} --target "$target" --tag "modelport/$target:$version" \
+  $DOCKER build --quiet ${DOCKER_BUILD_FLAGS:-} --target "$target" --tag "$name" "$@" \
     --build-arg BASE_IMAGE="$base" --build-arg VERSION="$version" --build-arg REVISION="$revision" . >/dev/null ||
-    die "building $target failed; the reason is above"
-  [ "$target" != service-sklearn ] || $DOCKER tag "modelport/$target:$version" "modelport/$target:$(sklearn_tag)"
-  bytes=$(size "modelport/$target:$version")
+    die "building $name failed; the reason is above"
+  bytes=$(size "$name")
   added=$(((bytes - $(size "$base") + 999999) / 1000000))
-  [ "$added" -le "$(budget "$target")" ] || over+=("$target")
-  report+=$(printf '\n%-17s %7d %7d %7d %7d' "$target" $((bytes / 1000000)) "$added" "$(budget "$target")" $((SECONDS - started)))
+  [ "$added" -le "$(budget "$target")" ] || over+=("$name")
+  report+=$(printf '\n%-30s %7d %7d %7d %7d' "${name#modelport/}" $((bytes / 1000000)) "$added" "$(budget "$target")" $((SECONDS - started)))
+}
+
+for target in "${targets[@]}"; do
+  if [ "$target" = service-sklearn ]; then
+    for minor in $(sklearn_minors); do build "$target" "sklearn$minor" --build-arg SKLEARN="$minor"; done
+    $DOCKER tag "modelport/$target:sklearn$minor" "modelport/$target:$version"
+  else
+    build "$target" "$version"
+  fi
 done
 printf '%s\n(MB; base %s, version %s)\n' "$report" "$base" "$version"
 [ ${#over[@]} -eq 0 ] || die "over the budget: ${over[*]}; see what grew with: docker history <image>"

@@ -80,13 +80,18 @@ def safe_join(root: Path, relative: str) -> Path:
     return target
 
 
+def is_name(value: str) -> bool:
+    """Whether `value` may be a model's name or a version."""
+    return _IDENTIFIER.fullmatch(value) is not None and ".." not in value
+
+
 def check_name(value: str, what: str = "name") -> str:
     """Return a model name or version: 1 to 63 letters, digits, `.`, `_` or `-`, with no sign at its ends and no `..`.
 
     Raises:
         PathRefused: otherwise.
     """
-    if not _IDENTIFIER.fullmatch(value) or ".." in value:
+    if not is_name(value):
         raise PathRefused(
             f"{what} {value[:80]!r} is refused: use 1 to 63 letters, digits, '.', '_' or '-', "
             "beginning and ending with a letter or digit, without '..'"

@@ -12,7 +12,7 @@ from model_artifact.digests import same_digest
 from model_artifact.errors import AlreadyPublished, ArtifactError, DigestMismatch
 from model_artifact.locks import locked
 from model_artifact.manifest import MANIFEST
-from model_artifact.paths import check_name, safe_join, version_key
+from model_artifact.paths import check_name, is_name, safe_join, version_key
 
 STAGING = ".staging"
 """Folder inside the root: a mount point cannot be renamed over, and a rename must not cross file systems."""
@@ -85,12 +85,18 @@ def exclusive(root: Path) -> Iterator[None]:
         yield
 
 
+def published_models(root: Path) -> list[str]:
+    """Names of the models below `root`; what could not be one (`lost+found`, `.staging`) is passed over unseen."""
+    found = [entry.name for entry in root.iterdir() if is_name(entry.name) and entry.is_dir()]
+    return sorted(name for name in found if published_versions(root, name))
+
+
 def published_versions(root: Path, name: str) -> list[str]:
     """Versions of a model below `root`, lowest first; folders without a manifest do not count."""
     folder = root / check_name(name)
     if not folder.is_dir():
         return []
-    found = [entry.name for entry in folder.iterdir() if (entry / MANIFEST).is_file()]
+    found = [entry.name for entry in folder.iterdir() if is_name(entry.name) and (entry / MANIFEST).is_file()]
     return sorted(found, key=version_key)
 
 

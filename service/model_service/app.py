@@ -58,12 +58,10 @@ def create_app(settings: Settings | None = None, board: Board | None = None, slo
         ],
         exception_handlers={ServiceError: on_service_error, HTTPException: on_http_error},
     )
-    app.state.settings = settings
-    app.state.registry = registry
-    app.state.provider = provider
-    app.state.predictor = Predictor(registry, settings.max_batch_rows, tracer)
-    app.state.board = board
-    app.state.slot = slot
+    predictor = Predictor(registry, settings.max_batch_rows, tracer)
+    parts = {"settings": settings, "registry": registry, "provider": provider, "predictor": predictor}
+    for name, part in (parts | {"board": board, "slot": slot}).items():
+        setattr(app.state, name, part)
     for router in ROUTERS:
         app.include_router(router)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]

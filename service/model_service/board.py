@@ -9,7 +9,7 @@ import enum
 import mmap
 import struct
 
-REASON_BYTES = 400
+REASON_BYTES = 3500
 SPARE_SLOTS = 14
 """Room for workers added by hand (gunicorn's TTIN signal)."""
 _HEADER = struct.Struct("=?")
@@ -44,7 +44,7 @@ class Board:
 
     def write(self, slot: int, state: State, reason: str = "") -> None:
         """Say what a worker has come to."""
-        text = reason.encode()[:REASON_BYTES]
+        text = reason.encode(errors="replace")[:REASON_BYTES]
         _SLOT.pack_into(self._memory, self._offset(slot), state, text)
 
     def release(self, slot: int) -> None:
@@ -61,7 +61,7 @@ class Board:
         for slot in self._slots:
             state, text = self._read(slot)
             if state == State.FAILED:
-                return text.rstrip(b"\0").decode(errors="replace")
+                return text.rstrip(b"\0").decode(errors="ignore")
         return None
 
     def overall(self) -> State:

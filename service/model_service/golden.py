@@ -21,10 +21,10 @@ def replay(bundle: Bundle, runtime: Runtime, schema: Schema) -> None:
         return
     golden = parse_golden(bundle.path(bundle.manifest.golden).read_bytes())
     try:
-        answers = runtime.predict(schema.decode(list(golden.inputs)))
+        differences = list(_differences(golden, runtime.predict(schema.decode(list(golden.inputs)))))
     except Exception as error:  # the model is unknown code: whatever it raises, it cannot serve
         raise LoadFailed(f"golden rows of {bundle.directory} cannot be answered: {str(error)[:300]}") from error
-    for index, sentence in _differences(golden, answers):
+    for index, sentence in differences:
         raise LoadFailed(f"golden row {index} of {bundle.directory} is answered wrong: {sentence}")
 
 

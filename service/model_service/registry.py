@@ -12,7 +12,7 @@ from model_artifact.digests import same_digest
 from model_artifact.errors import ArtifactError
 from model_artifact.framework import image_tag, incompatibilities
 from model_artifact.manifest import Format
-from model_artifact.publish import published_versions
+from model_artifact.publish import published_models, published_versions
 from model_service import golden, runtimes
 from model_service.errors import LoadFailed, ModelNotFound, ModelNotReady, PredictionFailed
 from model_service.runtimes.base import Answers, Runtime
@@ -75,7 +75,7 @@ class Registry:
         if self._default is None:
             try:
                 self._default = _load(self._settings, _locate(self._settings))
-            except (ArtifactError, LoadFailed) as error:
+            except (ArtifactError, LoadFailed, OSError) as error:
                 self.reason = str(error)
                 raise LoadFailed(self.reason) from error
         return self._default
@@ -117,18 +117,23 @@ def _locate(settings: Settings) -> Path:
     root = settings.model_root
     if not root.is_dir():
         raise LoadFailed(f"MODELPORT_MODEL_ROOT: {root} is not a folder")
-    names = sorted(entry.name for entry in root.iterdir() if entry.is_dir() and published_versions(root, entry.name))
-    name = settings.model_name or (names[0] if len(names) == 1 else None)
-    if name is None:
-        found = f"holds {', '.join(names)}: say which with MODELPORT_MODEL_NAME" if names else "holds no model"
-        raise LoadFailed(f"{root} {found}")
+    name = settings.model_name or _only_model(root)
     versions = published_versions(root, name)
     version = settings.model_version or (versions[-1] if versions else None)
     if version not in versions:
         raise LoadFailed(
-            f"{root} holds no {name} version {version or 'at all'}; it has {versions or names or 'nothing'}"
+            f"{root} holds no {name} version {version or 'at all'}; "
+            f"it has {', '.join(versions or published_models(root)) or 'no model'}"
         )
     return root / name / str(version)
+
+
+def _only_model(root: Path) -> str:
+    names = published_models(root)
+    if len(names) != 1:
+        found = f"holds {', '.join(names)}: say which with MODELPORT_MODEL_NAME" if names else "holds no model"
+        raise LoadFailed(f"{root} {found}")
+    return names[0]
 
 
 def _load(settings: Settings, directory: Path) -> Version:
@@ -172,7 +177,7 @@ def _choose_format(bundle: Bundle) -> Format:
         if not missing[kind]:
             return found
     framework = bundle.manifest.framework
-    image = f"service-sklearn:{image_tag(framework)}" if framework else "service-sklearn"
+    image = f"modelport/service-sklearn:{image_tag(framework)}" if framework else "modelport/service-sklearn"
     needs = "; ".join(f"{kind} needs {', '.join(packages)}" for kind, packages in missing.items())
     raise LoadFailed(f"no runtime here can load {bundle.directory}: {needs}, not installed: use the image {image}")
 
@@ -181,6 +186,6 @@ def _refuse_incompatible(bundle: Bundle) -> None:
     framework = bundle.manifest.framework
     if framework is not None and (problems := incompatibilities(framework)):
         raise LoadFailed(
-            f"{bundle.directory}: {'; '.join(problems)}. Use the image service-sklearn:{image_tag(framework)}, "
-            "or fit and pack again with the versions installed here"
+            f"{bundle.directory}: {'; '.join(problems)}. Use the image modelport/service-sklearn:"
+            f"{image_tag(framework)}, or fit and pack again with the versions installed here"
         )

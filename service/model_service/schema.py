@@ -31,7 +31,7 @@ class Schema:
         problems: list[Problem] = []
         rows = []
         for index, value in enumerate(values):
-            rows.append(self._coercer.row(features_of(value), index, problems))
+            rows.append(self._coercer.row(_features_of(value, index, problems), index, problems))
             if len(problems) >= MAX_PROBLEMS:
                 break
         if problems:
@@ -62,18 +62,12 @@ class Schema:
         return {"prediction": value, "prediction_class": named, "probability": None, "probabilities": None}
 
 
-def features_of(body: Any) -> Any:
-    """The row inside a `/predict` body: `{"features": row}`, or the bare named features.
-
-    Raises:
-        InvalidInput: something stands beside `features`.
-    """
+def _features_of(body: Any, index: int, problems: list[Problem]) -> Any:
+    """The row inside a `/predict` body: `{"features": row}`, or the bare named features."""
     if not isinstance(body, Mapping) or "features" not in body:
         return body
-    if len(body) > 1:
-        extra = next(key for key in body if key != "features")
-        problem = Problem(str(extra)[:64], None, "nothing beside 'features'", show(body[extra]))
-        raise InvalidInput("the request has an unknown key beside 'features'", [problem])
+    extra = [key for key in body if key != "features"][:MAX_PROBLEMS]
+    problems += [Problem(key[:64], index, "nothing beside 'features'", show(body[key])) for key in extra]
     return body["features"]
 
 

@@ -20,6 +20,8 @@ from model_service.telemetry import set_up_logging
 from model_service.worker import ServiceWorker
 
 log = logging.getLogger(__name__)
+CLEAN_UP_SECONDS = 5
+"""What a worker may need after its last request, above all to flush traces; the chart allows for it."""
 
 
 class PropagatingLogger(Logger):  # type: ignore[misc]
@@ -51,16 +53,17 @@ class Server(BaseApplication):  # type: ignore[misc]
             self.cfg.set(name, value)
 
     def _options(self) -> dict[str, Any]:
-        settings = self._settings
+        settings, host = self._settings, self._settings.api_host
+        grace = settings.drain_delay_seconds + settings.request_timeout_seconds + CLEAN_UP_SECONDS
         return {
-            "bind": [f"{settings.api_host}:{settings.api_port}"],
+            "bind": [f"[{host}]:{settings.api_port}" if ":" in host else f"{host}:{settings.api_port}"],
             "workers": settings.workers,
             "worker_class": ServiceWorker,
             "logger_class": PropagatingLogger,
             "loglevel": settings.log_level,
             "keepalive": settings.keep_alive_seconds,
             "timeout": settings.worker_timeout_seconds,
-            "graceful_timeout": math.ceil(settings.drain_delay_seconds + settings.request_timeout_seconds),
+            "graceful_timeout": math.ceil(grace),
             "worker_tmp_dir": "/dev/shm" if sys.platform == "linux" else None,  # noqa: S108 - tmpfs: a heartbeat never waits for a disk
             "control_socket_disable": True,
             "pre_fork": self._claim_slot,

@@ -32,7 +32,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True, env_ignore_empty=True,
-        protected_namespaces=(),
+        protected_namespaces=(), coerce_numbers_to_str=True,
     )  # fmt: skip
 
     api_host: str = Field("127.0.0.1", description="Address to listen on; the images set 0.0.0.0.")
@@ -102,14 +102,14 @@ def load_settings(
         SettingsInvalid: an unknown name or a bad value, with a sentence.
     """
     env = dict(os.environ if environment is None else environment)
-    if "WEB_CONCURRENCY" in env:
-        env.setdefault(f"{PREFIX}WORKERS", env["WEB_CONCURRENCY"])
-    file_env = {key: value for key, value in dotenv_values(dotenv).items() if value is not None}
+    standard = {"workers": env["WEB_CONCURRENCY"]} if env.get("WEB_CONCURRENCY") else {}
+    file_env = _read_dotenv(dotenv)
     for variables, origin in ((env, "the environment"), (file_env, str(dotenv))):
         _refuse_unknown(variables, origin)
     config = Path(env.get(f"{PREFIX}CONFIG_FILE") or file_env.get(f"{PREFIX}CONFIG_FILE") or "config.yaml")
     required = f"{PREFIX}CONFIG_FILE" in env or f"{PREFIX}CONFIG_FILE" in file_env
-    layers = {
+    layers: dict[str, Mapping[str, Any]] = {
+        "WEB_CONCURRENCY": standard,
         str(config): _read_yaml(config, required),
         str(dotenv): _Variables(file_env)(),
         "environment": _Variables(env)(),
@@ -146,7 +146,7 @@ def _refuse_unknown(variables: Mapping[str, str], origin: str) -> None:
     for name in variables:
         upper = name.upper()
         ours = upper.startswith(PREFIX) and not upper.startswith(FOREIGN_PREFIXES)
-        if ours and upper.split("__")[0] not in known:
+        if ours and upper not in known:
             injected = "; Kubernetes injects it for a Service of that name: set enableServiceLinks: false in the pod"
             hint = injected if _SERVICE_LINK.search(upper) else _hint(upper, sorted(known))
             raise SettingsInvalid(f"{origin}: unknown setting {name}{hint}")
@@ -157,6 +157,13 @@ def _hint(name: str, known: list[str]) -> str:
     return f"; did you mean {near[0]}?" if near else ""
 
 
+def _read_dotenv(path: Path) -> dict[str, str]:
+    try:
+        return {key: value for key, value in dotenv_values(path).items() if value is not None}
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsInvalid(f"{path} cannot be read: {error}") from error
+
+
 def _read_yaml(path: Path, required: bool) -> dict[str, Any]:
     if not path.is_file():
         if required:
@@ -164,7 +171,7 @@ def _read_yaml(path: Path, required: bool) -> dict[str, Any]:
         return {}
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise SettingsInvalid(f"{path} cannot be read: {error}") from error
     if document is None:
         return {}

@@ -10,12 +10,15 @@ from typing import Any
 
 import orjson
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from model_service.errors import error_body
 
 PROBES = frozenset({"/health", "/health/live"})
 MAX_REQUEST_ID = 128
+CLIENT_CLOSED_REQUEST = 499
+"""What access logs call a request whose client left, after nginx."""
 access = logging.getLogger("model_service.access")
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message", "taskName"}
 
@@ -67,6 +70,8 @@ class RequestLog:
         exchange = _Exchange(scope, send)
         try:
             await self._app(scope, receive, exchange.send)
+        except ClientDisconnect:
+            exchange.abandoned()
         except Exception:
             logging.getLogger(__name__).exception("unhandled error", extra={"request_id": exchange.request_id})
             await exchange.fail()
@@ -96,6 +101,10 @@ class _Exchange:
         headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
         await self.send({"type": "http.response.start", "status": 500, "headers": headers})
         await self.send({"type": "http.response.body", "body": body})
+
+    def abandoned(self) -> None:
+        """Note that the client left before it had sent its request: there is nobody to answer."""
+        self._status = self._status or CLIENT_CLOSED_REQUEST
 
     def log(self) -> None:
         path = self._scope["path"]

@@ -22,6 +22,10 @@ from model_artifact import __version__
 from model_service.telemetry import PROBES
 
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+PROTOCOLS = ("OTEL_EXPORTER_OTLP_PROTOCOL", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL")
+PROTOCOL = "http/protobuf"
+SWITCHES = {"OTEL_SDK_DISABLED": "true", "OTEL_TRACES_EXPORTER": "none"}
+"""Standard variables, and the value of each that turns traces off."""
 FLUSH_SECONDS = 3.0
 SERVICE_NAME = "model-service"
 
@@ -30,7 +34,7 @@ log = logging.getLogger(__name__)
 
 def make_provider() -> TracerProvider | None:
     """The provider of this worker, or none where no collector is configured; a bad configuration turns traces off."""
-    if not any(os.environ.get(name) for name in ENDPOINTS) or os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true":
+    if _is_off():
         return None
     try:
         provider = TracerProvider(resource=_resource())
@@ -39,6 +43,15 @@ def make_provider() -> TracerProvider | None:
         log.warning("traces are off: %s", error)
         return None
     return provider
+
+
+def _is_off() -> bool:
+    given = {name: os.environ.get(name, "").strip().lower() for name in (*ENDPOINTS, *PROTOCOLS, *SWITCHES)}
+    protocol = next((given[name] for name in reversed(PROTOCOLS) if given[name]), PROTOCOL)
+    if protocol != PROTOCOL:
+        log.warning("traces are off: OTLP over %s is asked for and only %s is spoken", protocol, PROTOCOL)
+    configured = any(given[name] for name in ENDPOINTS)
+    return not configured or protocol != PROTOCOL or any(given[name] == off for name, off in SWITCHES.items())
 
 
 def _resource() -> Resource:
@@ -56,7 +69,7 @@ def shut_down(provider: TracerProvider) -> None:
 
 
 class Tracing:
-    """Continues the caller's trace (`traceparent`), and tells the log and the caller its id; probes make no spans."""
+    """Continues the caller's trace (`traceparent`) and tells the log its id; probes make no spans."""
 
     def __init__(self, app: ASGIApp, tracer: trace.Tracer) -> None:
         self._app, self._tracer = app, tracer
@@ -81,6 +94,10 @@ class Tracing:
 
         try:
             await self._app(scope, receive, observed)
+        except Exception as error:
+            span.record_exception(error)
+            _describe(span, scope, 500)
+            raise
         finally:
             context.detach(token)
             span.end()

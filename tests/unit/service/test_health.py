@@ -57,7 +57,7 @@ def test_a_failed_worker_makes_the_board_failed_and_keeps_its_reason() -> None:
     slot = board.claim()
     board.claim()
     assert board.failure() is None
-    board.write(slot, State.FAILED, "no such model: " + "x" * 1000)
+    board.write(slot, State.FAILED, "no such model: " + "x" * 9000 + "\udcff")
     board.release(slot)
     assert board.overall() is State.FAILED
     reason = board.failure()

@@ -1,5 +1,6 @@
 """Log lines: JSON, one a request, none for healthy probes, nothing of the payload."""
 
+import asyncio
 import io
 import json
 import logging
@@ -56,6 +57,30 @@ def test_the_payload_is_never_logged(client: TestClient, lines: Any) -> None:
     client.post("/predict", content=b"canary-7261", headers={"content-type": "application/json"})
     assert len(lines()) >= 2
     assert "canary-7261" not in json.dumps(lines())
+
+
+async def half_a_body(app: Any) -> list[Any]:
+    """Send the first half of a request and hang up; returns what was answered."""
+    messages = iter([{"type": "http.request", "body": b"{", "more_body": True}, {"type": "http.disconnect"}])
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return next(messages)
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {
+        "type": "http", "method": "POST", "path": "/predict", "raw_path": b"/predict", "query_string": b"",
+        "headers": [(b"content-type", b"application/json")], "scheme": "http", "root_path": "", "http_version": "1.1",
+    }  # fmt: skip
+    await app(scope, receive, send)
+    return sent
+
+
+def test_a_client_that_hangs_up_is_no_error(client: TestClient, lines: Any) -> None:
+    assert asyncio.run(half_a_body(client.app)) == []
+    assert [(line["status"], line["level"]) for line in lines()] == [(499, "info")]
 
 
 def test_request_ids_are_echoed_or_made(client: TestClient) -> None:

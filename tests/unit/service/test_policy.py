@@ -131,9 +131,9 @@ def test_an_image_without_the_library_names_the_image_that_has_it(
 ) -> None:
     monkeypatch.setattr(runtimes, "missing_packages", lambda kind: ["sklearn"] if kind == "joblib" else [])
     said = refusal(write_bundle({"joblib": iris}), allow_pickle=True)
-    assert "joblib needs sklearn, not installed: use the image service-sklearn:sklearn" in said
+    assert "joblib needs sklearn, not installed: use the image modelport/service-sklearn:sklearn" in said
     bare = refusal(write_bundle({"joblib": iris}, name="bare", framework=None), model_name="bare", allow_pickle=True)
-    assert bare.endswith("use the image service-sklearn")
+    assert bare.endswith("use the image modelport/service-sklearn")
 
 
 def test_files_that_are_no_model_are_refused_with_a_sentence(write_bundle: Any, serve: Any) -> None:
@@ -157,6 +157,29 @@ def test_a_signature_the_graph_does_not_know_is_refused(write_bundle: Any, iris:
     assert "golden rows" in refusal(packed)
 
 
+def test_other_folders_in_the_root_do_not_matter(write_bundle: Any, serve: Any, iris: Any) -> None:
+    packed = write_bundle({"onnx": onnx_bytes(iris, 4)})
+    for other in ("lost+found", ".staging", ".git", "notes"):
+        (packed.root / other).mkdir()
+    (packed.root / "iris" / "lost+found").mkdir()
+    assert serve(packed).get("/health").status_code == 200
+
+
+def test_a_root_that_cannot_be_read_is_told(write_bundle: Any, iris: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    packed = write_bundle({"onnx": onnx_bytes(iris, 4)})
+
+    def refuse(_: Path) -> Any:
+        raise PermissionError(13, "Permission denied", str(packed.root))
+
+    monkeypatch.setattr(Path, "iterdir", refuse)  # root, as tests run here, may read everything
+    assert "Permission denied" in refusal(packed)
+
+
+def test_golden_answers_of_another_shape_are_refused(write_bundle: Any, iris: Any) -> None:
+    golden = Golden((ROW,), (Answer([0, 1]),))
+    assert "answered wrong" in refusal(write_bundle({"onnx": onnx_bytes(iris, 4)}, golden=golden))
+
+
 def test_which_model_and_version_is_served(write_bundle: Any, serve: Any, iris: Any, tmp_path: Path) -> None:
     (tmp_path / "root").mkdir()
     empty = Packed(tmp_path / "root", tmp_path, None)  # type: ignore[arg-type]
@@ -170,4 +193,5 @@ def test_which_model_and_version_is_served(write_bundle: Any, serve: Any, iris: 
     assert "holds no iris version 3" in refusal(packed, model_version="3")
     write_bundle({"onnx": graph}, name="other")
     assert "MODELPORT_MODEL_NAME" in refusal(packed)
+    assert "it has iris, other" in refusal(packed, model_name="third")
     assert "holds no third" in refusal(packed, model_name="third")

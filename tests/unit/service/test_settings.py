@@ -45,7 +45,23 @@ def test_each_layer_wins_over_the_one_before(load: Any) -> None:
 def test_workers_flag_then_own_name_then_the_standard_one(load: Any) -> None:
     assert load(WEB_CONCURRENCY="3")[0].workers == 3
     assert load(WEB_CONCURRENCY="3", MODELPORT_WORKERS="4")[0].workers == 4
+    assert load("", "MODELPORT_WORKERS=4", WEB_CONCURRENCY="3")[0].workers == 4
+    assert load("workers: 4", WEB_CONCURRENCY="3")[0].workers == 4
     assert load("", "", {"workers": 5}, WEB_CONCURRENCY="3", MODELPORT_WORKERS="4")[0].workers == 5
+    assert load(WEB_CONCURRENCY="3")[1]["workers"] == "WEB_CONCURRENCY"
+    assert load(WEB_CONCURRENCY="3", MODELPORT_WORKERS="")[0].workers == 3
+
+
+@pytest.mark.parametrize("name", ["config.yaml", ".env"])
+def test_a_file_that_is_no_text_is_a_sentence(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"workers=\xff")
+    env = {"MODELPORT_CONFIG_FILE": str(tmp_path / "config.yaml")} if name == "config.yaml" else {}
+    with pytest.raises(SettingsInvalid, match=f"{name} cannot be read"):
+        load_settings(None, env, tmp_path / ".env")
+
+
+def test_a_version_may_be_written_as_a_number(load: Any) -> None:
+    assert load("model_version: 3")[0].model_version == "3"
 
 
 def test_settings_are_frozen(load: Any) -> None:
@@ -66,6 +82,8 @@ def test_settings_are_frozen(load: Any) -> None:
         ({"config": "- a\n- b"}, ["config.yaml", "name: value", "list"]),
         ({"config": "a: [1"}, ["config.yaml", "cannot be read"]),
         ({"MODELPORT_CONFIG_FILE": "/nowhere.yaml"}, ["MODELPORT_CONFIG_FILE", "/nowhere.yaml"]),
+        ({"WEB_CONCURRENCY": "auto"}, ["WEB_CONCURRENCY", "auto"]),
+        ({"MODELPORT_REQUIRE_PINNED__": "true"}, ["MODELPORT_REQUIRE_PINNED__", "did you mean"]),
         ({"MODELPORT_SERVICE_HOST": "10.0.0.1"}, ["MODELPORT_SERVICE_HOST", "enableServiceLinks"]),
     ],
 )
