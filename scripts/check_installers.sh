@@ -49,7 +49,8 @@ free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1
 declare -A run=([pip]=.venv/bin/ [uv]='uv run --no-sync ' [poetry]='poetry run ' [pdm]='pdm run ')
 
 # Each word of a prefix is a word of the command: `uv run --no-sync modelport`.
-in_env() ( eval "exec ${run[$tool]}\"\$@\"" )
+become() { eval "exec ${run[$tool]}\"\$@\""; }
+in_env() ( become "$@" )
 
 ask() {
   local port
@@ -57,7 +58,8 @@ ask() {
   in_env start-server --show-settings >settings.log
   grep -q '^MODELPORT_API_PORT .*default$' settings.log
   in_env python examples/iris.py models >/dev/null
-  MODELPORT_MODEL_ROOT=models in_env start-server --port "$port" >server.log 2>&1 &
+  # `become`, not `in_env`: $! must be the server itself for it to be stopped.
+  MODELPORT_MODEL_ROOT=models become start-server --port "$port" >server.log 2>&1 &
   server=$!
   curl --silent --show-error --fail --retry 60 --retry-delay 1 --retry-all-errors --output /dev/null \
     "http://127.0.0.1:$port/health" 2>/dev/null
