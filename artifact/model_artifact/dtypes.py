@@ -5,7 +5,7 @@
 | float64, float32 | any number; float32 what rounds into its range | text, booleans, numbers beyond the range |
 | int*, uint* | whole numbers within the range, also written 3.0 | fractions, text, booleans |
 | bool | true, false | everything else |
-| string | text | everything else |
+| string | text | everything else, and `NULL_TEXT` |
 | any | any finite one of the above as it comes | arrays and objects |
 """
 
@@ -18,6 +18,9 @@ from typing import Any
 
 Convert = Callable[[Any], Any]
 Check = tuple[Callable[[Any], bool], str]
+
+NULL_TEXT = "\ufdd0"
+"""Null in tensors, which hold text alone: a noncharacter, which Unicode keeps for a program's own use."""
 
 FLOAT64_MAX = sys.float_info.max
 FLOAT32_MAX = math.nextafter((2 - 2**-24) * 2.0**127, 0)
@@ -114,11 +117,17 @@ def _exactly(*kinds: type, words: str) -> Convert:
     return convert
 
 
+def _to_text(value: Any) -> str:
+    if type(value) is not str or value == NULL_TEXT:
+        raise ValueRefused(_WORDS["string"])
+    return value
+
+
 _WORDS = {"any": "a number, text, true or false", "bool": "true or false", "string": "text"}
 _CONVERT: dict[str, Convert] = {
     "any": _exactly(bool, int, float, str, words=_WORDS["any"]),
     "bool": _exactly(bool, words=_WORDS["bool"]),
-    "string": _exactly(str, words=_WORDS["string"]),
+    "string": _to_text,
     "float32": _to_float(FLOAT32_MAX),
     "float64": _to_float(FLOAT64_MAX),
 }

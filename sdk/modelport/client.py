@@ -49,7 +49,7 @@ class Client:
 
         Args:
             url: where the service is, such as `http://localhost:8000`; a path prefix is kept.
-            timeout: seconds for each attempt, connecting included; the service is told and stops working then.
+            timeout: seconds for each attempt, connecting included; the service is told.
             retries: further attempts after the first.
             token: sent as `Authorization: Bearer`.
 

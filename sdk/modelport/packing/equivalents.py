@@ -17,8 +17,8 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.neural_network import MLPRegressor
 from sklearn.utils.validation import check_is_fitted
 
-MISSING_TEXT = ""
-"""What the service feeds a graph for a missing text."""
+from model_artifact.dtypes import NULL_TEXT
+
 BOOSTING_START = "init_"
 """Where gradient boosting keeps the dummy it starts from, which its converter reads by itself."""
 
@@ -152,13 +152,13 @@ def _voting(estimator: Any) -> Any:
 
 def _text_imputer(estimator: Any) -> Any:
     if estimator.statistics_.dtype.kind == "O" and _is_nan(estimator.missing_values):
-        estimator.missing_values = MISSING_TEXT
+        estimator.missing_values = NULL_TEXT
     return estimator
 
 
 def _text_categories(estimator: Any) -> Any:
     estimator.categories_ = [
-        np.array([MISSING_TEXT if item is None or _is_nan(item) else item for item in values], dtype=object)
+        np.array([NULL_TEXT if item is None or _is_nan(item) else item for item in values], dtype=object)
         if values.dtype.kind == "O"
         else values
         for values in estimator.categories_

@@ -1,5 +1,6 @@
 """`features.yaml`: what a sample cannot say about its columns, and the labels, rules and metadata that go with them."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -44,20 +45,31 @@ def read_features(source: Mapping[str, Any] | str | Path | None) -> FeaturesFile
     """Read features from a mapping of the file's shape, or from a YAML file's path.
 
     Raises:
-        PackRefused: the file cannot be read, a key is unknown, or a value has another type than expected.
+        PackRefused: the file cannot be read, a key is unknown or not text, or a value has another type than expected.
     """
     if source is None:
         return FeaturesFile()
     where, content = ("features", source) if isinstance(source, Mapping) else (str(source), _load(Path(source)))
     document = dict(content)
     if isinstance(document.get("features"), Mapping):
-        document["features"] = {
-            str(name): dict(spec) if isinstance(spec, Mapping) else spec for name, spec in document["features"].items()
-        }
+        document["features"] = {str(name): spec for name, spec in document["features"].items()}
+    labels = {"labels": document.pop("labels")} if "labels" in document else {}  # its keys are class values
     try:
-        return strict.read(FeaturesFile, _plain(document), where)
+        return strict.read(FeaturesFile, plain_json(document, where) | labels, where)
     except ManifestInvalid as error:
         raise PackRefused(str(error)) from error
+
+
+def plain_json(value: Any, where: str) -> Any:
+    """Mappings as dicts and tuples as lists, as JSON has them.
+
+    Raises:
+        PackRefused: a key that is not text, or something that JSON cannot carry, such as a date or NaN.
+    """
+    try:
+        return _plain(value, where)
+    except RecursionError as error:
+        raise PackRefused(f"{where} is nested too deeply") from error
 
 
 def _load(path: Path) -> Mapping[str, Any]:
@@ -74,8 +86,17 @@ def _load(path: Path) -> Mapping[str, Any]:
     return content
 
 
-def _plain(value: Any) -> Any:
-    """Tuples as lists, because the strict reader speaks JSON."""
+def _plain(value: Any, where: str) -> Any:
     if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value
+        if other := [key for key in value if not isinstance(key, str)]:
+            raise PackRefused(f"{where}: expected keys that are text, got {_shown(other[0])}; put it in quotes")
+        return {key: _plain(item, f"{where}.{key}") for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item, f"{where}[{index}]") for index, item in enumerate(value)]
+    if value is None or isinstance(value, (bool, int, str)) or (isinstance(value, float) and math.isfinite(value)):
+        return value
+    raise PackRefused(f"{where}: expected a JSON value (dates need quotes), got {_shown(value)}")
+
+
+def _shown(value: Any) -> str:
+    return f"{type(value).__name__} {str(value)[:60]}"

@@ -5,6 +5,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -56,9 +57,33 @@ def drawn_rows(sample: Sample, signature: Signature) -> list[Row]:
     return rows
 
 
+def empty_text_rows(rows: list[Row], signature: Signature) -> list[Row]:
+    """Rows again with an empty text in place of each nullable text in turn, as far as the signature takes them.
+
+    An empty text is easily taken for a missing one, and samples seldom hold both.
+    """
+    texts = [at for at, feature in enumerate(signature.inputs) if feature.nullable and feature.dtype == "string"]
+    if not texts:
+        return []
+    coercer = RowCoercer(signature)
+    found = []
+    for row, at in product(rows[: max(1, CANDIDATES // len(texts))], texts):
+        problems: list[Problem] = []
+        changed = coercer.row([*row[:at], "", *row[at + 1 :]], 0, problems)
+        if not problems:
+            found.append(changed)
+    return found
+
+
+def clear_calls(answers: Answers) -> list[int]:
+    """Positions of the answers that are not close calls."""
+    clear: list[int] = np.flatnonzero(answers.margin() >= MIN_MARGIN).tolist()
+    return clear
+
+
 def golden_of(rows: list[Row], answers: Answers) -> Golden:
     """Keep up to eight of the answered rows, those whose answer is not a close call."""
-    clear = np.flatnonzero(answers.margin() >= MIN_MARGIN)[:ROWS].tolist() or [0]
+    clear = clear_calls(answers)[:ROWS] or [0]
     plain = answers.plain()
     return Golden(tuple(tuple(rows[index]) for index in clear), tuple(plain[index] for index in clear))
 

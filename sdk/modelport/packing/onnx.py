@@ -2,8 +2,8 @@
 
 Columns of one kind enter as one `[rows, columns]` tensor named `features`; where kinds are mixed, or the estimator
 picks columns by name, as one `[rows, 1]` tensor for each column, named as the column. Numbers of any kind enter as
-floats of the graph's precision; null is NaN among them and the empty string among texts. The graph gives `prediction`,
-and `probabilities` where the signature has them.
+floats of the graph's precision; null is NaN among them and `NULL_TEXT` among texts, which no request can send. The
+graph gives `prediction`, and `probabilities` where the signature has them.
 """
 
 import logging

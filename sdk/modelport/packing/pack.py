@@ -1,6 +1,5 @@
 """`pack`: from a fitted estimator and a few rows to a published bundle, with nothing in it that was not measured."""
 
-import json
 import logging
 import os
 import time
@@ -10,30 +9,25 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from model_artifact import strict
 from model_artifact.bundle import open_bundle
-from model_artifact.coercion import Problem, Row, RowCoercer
 from model_artifact.framework import describe_environment
 from model_artifact.paths import check_name
 from model_artifact.publish import publish, staging
-from model_artifact.samples import Golden
 from model_artifact.signature import Signature
-from modelport.packing.answers import Answers, ask
+from modelport.packing.answers import ask
 from modelport.packing.baseline import describe_sample
 from modelport.packing.describe import check_estimator, describe
 from modelport.packing.draft import Draft
 from modelport.packing.errors import PackRefused
-from modelport.packing.features import FeaturesFile, read_features
+from modelport.packing.evidence import gather
+from modelport.packing.features import FeaturesFile, plain_json, read_features
 from modelport.packing.files import FORMATS
-from modelport.packing.golden import CANDIDATES, drawn_rows, golden_of, with_examples
+from modelport.packing.golden import with_examples
 from modelport.packing.packed import Packed
-from modelport.packing.proof import Evidence
-from modelport.packing.sample import Sample, read_sample
+from modelport.packing.sample import read_sample
 
 log = logging.getLogger("modelport")
-PROOF_ROWS = 1000
 GOLDEN, BASELINE = "golden.json", "baseline.json"
 
 
@@ -81,20 +75,19 @@ def pack(  # noqa: PLR0913 - each is a thing that a caller says
     check_name(version, "version")
     _check_formats(formats)
     check_estimator(estimator)
+    created = _created()
     given = _merged(read_features(features), labels, metadata)
     log.info("reading the sample")
     table = read_sample(estimator, sample, given.features)
     answers = ask(estimator, table)
     signature = describe(estimator, table, answers, given)
-    chosen = _usable(table, signature)
-    golden = _golden(estimator, table.take(chosen), signature, keep_training_rows)
+    golden, evidence = gather(estimator, table, answers, signature, keep_training_rows=keep_training_rows)
     signature = with_examples(signature, table, list(golden.inputs[0]))
     root = Path(destination)
     with staging(root) as folder:
-        draft = Draft(folder, _identity(name, version, signature, given.metadata))
+        draft = Draft(folder, _identity(name, version, created, signature, given.metadata))
         draft.add(GOLDEN, strict.dumps(golden))
         draft.add(BASELINE, strict.dumps(describe_sample(table, signature, answers)))
-        evidence = _evidence(table.take(chosen), _at(answers, chosen), golden, signature)
         for kind, attempts in FORMATS.items():
             if kind in formats:
                 draft.add_format(kind, attempts(estimator, signature), evidence)
@@ -113,84 +106,28 @@ def _check_formats(formats: Sequence[str]) -> None:
 def _merged(
     given: FeaturesFile, labels: Sequence[str] | Mapping[Any, str] | None, metadata: Mapping[str, Any] | None
 ) -> FeaturesFile:
-    merged = given.metadata | dict(metadata or {})
-    try:
-        json.dumps(merged, allow_nan=False)
-    except (TypeError, ValueError) as error:
-        raise PackRefused(f"metadata must be plain JSON values: {error}") from error
+    merged = given.metadata | plain_json(metadata or {}, "metadata")
     return replace(given, labels=given.labels if labels is None else labels, metadata=merged)
 
 
-def _usable(table: Sample, signature: Signature) -> list[int]:
-    """Positions of up to 1000 rows, spread over the sample, that the signature accepts."""
-    spread = np.unique(np.linspace(0, len(table) - 1, min(PROOF_ROWS, len(table))).astype(int)).tolist()
-    coercer = RowCoercer(signature)
-    usable, problems = [], list[Problem]()
-    for position, row in zip(spread, table.take(spread).rows(), strict=True):
-        before = len(problems)
-        coercer.row(row, position, problems)
-        if len(problems) == before:
-            usable.append(position)
-    if not usable:
-        first = problems[0]
+def _created() -> str:
+    given = os.environ.get("SOURCE_DATE_EPOCH")
+    try:
+        moment = datetime.fromtimestamp(int(given or time.time()), UTC)
+    except (ValueError, OverflowError, OSError) as error:
         raise PackRefused(
-            f"no row of the sample meets the declared features and rules: in row {first.row}, {first.field} is "
-            f"{first.got}, expected {first.expected}"
-        )
-    if problems:
-        log.info(
-            "%d of %d rows break the declared features or rules and prove nothing",
-            len(spread) - len(usable),
-            len(spread),
-        )
-    return usable
+            f"SOURCE_DATE_EPOCH={given!r}: expected whole seconds since 1970; unset it to have the present time"
+        ) from error
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _golden(estimator: Any, usable: Sample, signature: Signature, keep_training_rows: bool) -> Golden:
-    rows = usable.rows()[:CANDIDATES] if keep_training_rows else drawn_rows(usable, signature)
-    rows = _answerable(estimator, usable, rows)
-    return golden_of(rows, ask(estimator, usable.build(rows)))
-
-
-def _answerable(estimator: Any, usable: Sample, rows: list[Row]) -> list[Row]:
-    """The rows that the estimator accepts: drawn ones can lie where it has nothing to say."""
-    try:
-        ask(estimator, usable.build(rows))
-    except PackRefused as refused:
-        found = [row for row in rows if _accepts(estimator, usable.build([row]))]
-        if not found:
-            raise PackRefused(
-                f"{refused}; if it only accepts rows like the sample's own, use keep_training_rows"
-            ) from refused
-        return found
-    return rows
-
-
-def _accepts(estimator: Any, sample: Sample) -> bool:
-    try:
-        ask(estimator, sample)
-    except PackRefused:
-        return False
-    return True
-
-
-def _evidence(usable: Sample, answers: Answers, golden: Golden, signature: Signature) -> Evidence:
-    rows = usable.rows() + [list(row) for row in golden.inputs]
-    numeric = signature.task != "classification" and signature.outputs[0].dtype.startswith("float")
-    return Evidence(rows, answers.plain() + list(golden.outputs), numeric)
-
-
-def _at(answers: Answers, positions: list[int]) -> Answers:
-    scores = answers.probabilities
-    return Answers(answers.predictions[positions], None if scores is None else scores[positions])
-
-
-def _identity(name: str, version: str, signature: Signature, metadata: dict[str, Any]) -> dict[str, object]:
-    created = datetime.fromtimestamp(int(os.environ.get("SOURCE_DATE_EPOCH") or time.time()), UTC)
+def _identity(
+    name: str, version: str, created: str, signature: Signature, metadata: dict[str, Any]
+) -> dict[str, object]:
     return {
         "name": name,
         "version": version,
-        "created": created.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "created": created,
         "framework": describe_environment(),
         "signature": signature,
         "golden": GOLDEN,

@@ -34,10 +34,6 @@ class Sample:
         """The rows as the estimator takes them: a frame, a matrix, or a list for one text column."""
         return _NATIVE[self.layout](self.table)
 
-    def head(self, count: int) -> "Sample":
-        """The first `count` rows."""
-        return Sample(self.layout, self.table.head(count))
-
     def take(self, positions: Sequence[int]) -> "Sample":
         """The rows at `positions`."""
         return Sample(self.layout, self.table.iloc[list(positions)].reset_index(drop=True))

@@ -8,6 +8,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from model_artifact.coercion import Row
+from model_artifact.dtypes import NULL_TEXT
 from model_artifact.signature import Dtype, Feature, Output, Signature
 from model_service.errors import LoadFailed
 from model_service.runtimes.base import Answers, unnamed_signature_error
@@ -87,7 +88,7 @@ class OnnxRuntime:
 
 def _array(rows: list[Row], dtype: Any) -> NDArray[Any]:
     if dtype is np.object_:
-        rows = [["" if value is None else value for value in row] for row in rows]
+        rows = [[NULL_TEXT if value is None else value for value in row] for row in rows]
     return np.array(rows, dtype=dtype)
 
 

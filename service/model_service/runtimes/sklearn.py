@@ -94,8 +94,12 @@ def _series(feature: Feature, values: list[Any]) -> "pd.Series[Any]":
 
 
 def _matrix(signature: Signature, rows: list[Row]) -> NDArray[Any]:
-    kinds = {feature.dtype for feature in signature.inputs}
-    return np.array(rows, dtype=kinds.pop().replace("string", "object") if len(kinds) == 1 else np.float64)
+    kinds: set[str] = {feature.dtype for feature in signature.inputs}
+    if "string" in kinds:
+        return np.array([[np.nan if value is None else value for value in row] for row in rows], dtype=object)
+    common = kinds.pop() if len(kinds) == 1 else "float64"
+    nullable = any(feature.nullable for feature in signature.inputs)
+    return np.array(rows, dtype="float64" if nullable and not common.startswith("float") else common)
 
 
 def _vector(_: Signature, rows: list[Row]) -> list[Any]:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from model_artifact.dtypes import ValueRefused, converter, describe_dtype, integer_bounds, is_numeric
+from model_artifact.dtypes import NULL_TEXT, ValueRefused, converter, describe_dtype, integer_bounds, is_numeric
 from model_artifact.signature import Dtype
 
 INTEGERS = [f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)]
@@ -107,6 +107,8 @@ def test_a_whole_number_may_be_written_with_a_point(dtype: str, value: float, ta
         ("string", "", True),
         ("string", 1, False),
         ("string", True, False),
+        ("string", NULL_TEXT, False),
+        ("string", f"{NULL_TEXT}a", True),
         ("any", True, True),
         ("any", 1, True),
         ("any", 1.5, True),

@@ -1,10 +1,16 @@
+import datetime
+import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from model_artifact.signature import Rule
 from modelport.packing import PackRefused
 from modelport.packing.features import FeaturesFile, FeatureSpec, read_features
+
+ENDLESS: list[object] = []
+ENDLESS.append(ENDLESS)
 
 
 def test_a_yaml_file_and_its_content_read_the_same(tmp_path: Path) -> None:
@@ -45,16 +51,32 @@ def test_an_empty_file_declares_nothing(tmp_path: Path, text: str) -> None:
         ({"features": {"age": {"ge": "0"}}}, r"age\.ge: expected float, got str"),
         ({"features": {"age": {"dtype": "number"}}}, r"age\.dtype: expected one of"),
         ({"rules": [{"expr": "a > 1"}]}, r"rules\[0\]\.message: missing"),
+        ({1: "a"}, r"features: expected keys that are text, got int 1"),
+        ({"features": {"age": {1: "a"}}}, r"features\.features\.age: expected keys that are text, got int 1"),
+        ({"metadata": {"runs": [{2: "a"}]}}, r"features\.metadata\.runs\[0\]: expected keys that are text, got int 2"),
+        (
+            {"metadata": {"trained": datetime.date(2024, 5, 1)}},
+            r"features\.metadata\.trained: expected a JSON value .dates need quotes., got date 2024-05-01",
+        ),
+        ({"features": {"age": {"default": math.nan}}}, r"age\.default: expected a JSON value .*, got float nan"),
+        ({"features": {"age": {"ge": -math.inf}}}, r"age\.ge: expected a JSON value .*, got float -inf"),
+        ({"metadata": {"trained": ENDLESS}}, r"features is nested too deeply"),
     ],
 )
-def test_what_is_unknown_or_of_another_type_is_refused_by_name(content: dict[str, object], sentence: str) -> None:
+def test_what_is_unknown_or_of_another_type_is_refused_by_name(content: dict[Any, object], sentence: str) -> None:
     with pytest.raises(PackRefused, match=sentence):
         read_features(content)
 
 
 @pytest.mark.parametrize(
     ("text", "sentence"),
-    [("a: [1", "is not valid YAML"), ("- 1\n- 2\n", "expected keys .* got list"), (None, "cannot be read")],
+    [
+        ("metadata: {trained: 2024-05-01}", r"\.metadata\.trained: expected a JSON value .*, got date 2024-05-01"),
+        ("1: a", r"expected keys that are text, got int 1"),
+        ("a: [1", "is not valid YAML"),
+        ("- 1\n- 2\n", "expected keys .* got list"),
+        (None, "cannot be read"),
+    ],
 )
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, text: str | None, sentence: str) -> None:
     path = tmp_path / "features.yaml"
@@ -63,3 +85,8 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, text: str | None, s
     with pytest.raises(PackRefused, match=sentence) as refused:
         read_features(path)
     assert str(path) in str(refused.value)
+
+
+def test_features_and_labels_may_have_keys_that_are_no_text() -> None:
+    read = read_features({"features": {3: {"ge": 0}}, "labels": {True: "yes", False: "no"}})
+    assert read == FeaturesFile({True: "yes", False: "no"}, {"3": FeatureSpec(ge=0)})

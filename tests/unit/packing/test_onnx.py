@@ -29,6 +29,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.semi_supervised import SelfTrainingClassifier
 from sklearn.svm import LinearSVC
 
+from model_artifact.dtypes import NULL_TEXT
 from modelport.packing.answers import ask
 from modelport.packing.attempt import NotKept
 from modelport.packing.describe import describe
@@ -47,7 +48,7 @@ PART_LABELLED = (IRIS[0], np.where(np.arange(150) % 5, IRIS[1], -1))
 
 def feed(session: Any, sample: Sample) -> dict[str, Any]:
     kinds = {"tensor(double)": np.float64, "tensor(float)": np.float32, "tensor(string)": object}
-    tables = {"tensor(string)": sample.table.astype(object).where(sample.table.notna(), "")}
+    tables = {"tensor(string)": sample.table.astype(object).where(sample.table.notna(), NULL_TEXT)}
     inputs = session.get_inputs()
     names = {item.name: [item.name] if len(inputs) > 1 else list(sample.table.columns) for item in inputs}
     return {
