@@ -6,7 +6,7 @@ Both stage on their own file system, so that what is staged appears by renames.
 import os
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Protocol
 
 from model_artifact.bundle import SIGNATURE_PREFIX, Bundle, open_bundle, verify
@@ -15,6 +15,9 @@ from model_artifact.manifest import MANIFEST
 from model_artifact.paths import safe_join
 from model_artifact.publish import STAGING, exclusive, place, publish, sync_tree
 from model_fetcher.errors import RefusedByPolicy
+
+JOURNAL = "journal"
+"""File of the staging area, one path a line, that exists while a folder's files move."""
 
 
 class Destination(Protocol):
@@ -49,7 +52,11 @@ class ModelRoot:
 
 @dataclass(frozen=True)
 class Folder:
-    """A folder that ends up holding the bundle's files. Files of another bundle make way, unknown ones stop it."""
+    """A folder that ends up holding the bundle's files. Files of another bundle make way, unknown ones stop it.
+
+    While files move, a journal in the staging area names them all, those that go and those that come. It outlives a run
+    that is killed, so that the next one knows what it may remove, whatever bundle it brings.
+    """
 
     root: Path
 
@@ -64,32 +71,57 @@ class Folder:
         bundle = verify(staged)
         sync_tree(staged)
         with exclusive(self.root):
-            self._make_way(bundle)
-            for relative in [*(entry.path for entry in bundle.manifest.files), MANIFEST]:
-                target = safe_join(self.root, relative)
+            targets = {entry.path: self._target(entry.path) for entry in bundle.manifest.files}
+            coming = set(targets)
+            ours = self._listed() | self._journaled()
+            stale = self._stale(ours, coming)
+            self._write_journal(staged.with_name(JOURNAL), ours | coming)
+            (self.root / MANIFEST).unlink(missing_ok=True)
+            for path in stale:
+                path.unlink()
+            _remove_empty(self.root, ours - coming)
+            for relative, target in [*targets.items(), (MANIFEST, self.root / MANIFEST)]:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 (staged / relative).rename(target)
+            self._journal.unlink()
         return self.root
 
-    def _make_way(self, bundle: Bundle) -> None:
-        coming = {entry.path for entry in bundle.manifest.files} | {MANIFEST}
-        stale = self._listed() - coming
-        for path in _files(self.root):
-            relative = path.relative_to(self.root).as_posix()
-            if relative in coming:
-                continue
-            if relative in stale or relative.startswith(SIGNATURE_PREFIX):
-                path.unlink()
-            else:
-                raise RefusedByPolicy(f"{path} belongs to no model: name an empty folder, or remove it")
-        for folder in sorted({(self.root / relative).parent for relative in stale}, reverse=True):
-            _remove_empty(folder, self.root)
+    @property
+    def _journal(self) -> Path:
+        return self.root / STAGING / JOURNAL
+
+    def _target(self, relative: str) -> Path:
+        if PurePosixPath(relative).parts[0] == STAGING:
+            raise RefusedByPolicy(f"the bundle brings {relative!r}, but {STAGING} is where fetches stage: pack it anew")
+        return safe_join(self.root, relative)
+
+    def _stale(self, ours: set[str], coming: set[str]) -> list[Path]:
+        """Files that must go. Raises RefusedByPolicy for one that no bundle brought."""
+        found = {path.relative_to(self.root).as_posix(): path for path in _files(self.root)}
+        stale = found.keys() - coming - {MANIFEST}
+        for relative in sorted(stale - ours):
+            if "/" in relative or not relative.startswith(SIGNATURE_PREFIX):
+                raise RefusedByPolicy(f"{found[relative]} belongs to no model: name an empty folder, or remove it")
+        return [found[relative] for relative in sorted(stale)]
 
     def _listed(self) -> set[str]:
         try:
             return {entry.path for entry in open_bundle(self.root).manifest.files}
         except ArtifactError:
             return set()
+
+    def _journaled(self) -> set[str]:
+        try:
+            return set(self._journal.read_text(encoding="utf-8", errors="replace").splitlines())
+        except FileNotFoundError:
+            return set()
+
+    def _write_journal(self, fresh: Path, paths: set[str]) -> None:
+        with fresh.open("w", encoding="utf-8") as file:
+            file.write("\n".join(sorted(paths)))
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(self._journal)
 
 
 def _intact(directory: Path) -> Bundle | None:
@@ -110,8 +142,9 @@ def _files(root: Path) -> list[Path]:
     return found
 
 
-def _remove_empty(folder: Path, root: Path) -> None:
-    with suppress(OSError):  # holds something, or is gone already
-        while folder != root:
-            folder.rmdir()
-            folder = folder.parent
+def _remove_empty(root: Path, gone: set[str]) -> None:
+    emptied = {str(folder) for relative in gone for folder in PurePosixPath(relative).parents} - {"."}
+    for current, _, _ in os.walk(root, topdown=False):
+        if Path(current).relative_to(root).as_posix() in emptied:
+            with suppress(OSError):  # holds something
+                Path(current).rmdir()

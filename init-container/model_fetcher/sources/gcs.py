@@ -1,6 +1,7 @@
 """`gs://`: Google Cloud Storage through its own client, as the identity that the environment provides."""
 
 import os
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
@@ -18,7 +19,8 @@ from model_fetcher.sources.base import Content, Timeouts
 
 RANGE = 16 << 20
 """Bytes asked for at once, which is also what is held in memory."""
-MAX_LISTED = 1000
+MAX_NAMES = 1000
+"""Objects of a listing that are kept: they only serve as hints. Prefixes, which may be versions, are all kept."""
 
 ERRORS: ErrorTable = {
     exceptions.Unauthorized: (AccessDenied, "{error.message}"),
@@ -82,22 +84,31 @@ class GcsSource:
                 )
 
     def children(self) -> list[str]:
-        """Names below the prefix, one level deep."""
+        """Names below the prefix, one level deep: every prefix, and the first objects."""
         prefix = f"{self._key}/" if self._key else ""
         return [name.removeprefix(prefix) for name in self._list(prefix) if name != prefix]
 
     def neighbours(self) -> list[str]:
-        """Objects and prefixes beside the key."""
+        """Objects and prefixes beside the key; of many, the first ones."""
         parent = self._key.rpartition("/")[0]
-        return [f"gs://{self._bucket.name}/{name}" for name in self._list(f"{parent}/" if parent else "")]
+        names = self._list(f"{parent}/" if parent else "", MAX_NAMES)
+        return [f"gs://{self._bucket.name}/{name}" for name in names]
 
-    def _list(self, prefix: str) -> list[str]:
+    def _list(self, prefix: str, max_results: int | None = None) -> list[str]:
         with translated(ERRORS, f"gs://{self._bucket.name}/{prefix}"):
-            blobs = self._client.list_blobs(
-                self._bucket, prefix=prefix, delimiter="/", timeout=self._timeout, retry=None
+            listing = self._client.list_blobs(
+                self._bucket,
+                prefix=prefix,
+                delimiter="/",
+                fields="items/name,prefixes,nextPageToken",
+                max_results=max_results,
+                timeout=self._timeout,
+                retry=None,
             )
-            names = [blob.name for blob in islice(blobs, MAX_LISTED)]
-            return sorted([*names, *blobs.prefixes])
+            blobs = iter(listing)
+            names = [blob.name for blob in islice(blobs, MAX_NAMES)]
+            deque(blobs, maxlen=0)  # the prefixes are complete only after the last page
+            return sorted([*names, *listing.prefixes])
 
 
 def open_source(uri: str, timeouts: Timeouts) -> GcsSource:

@@ -60,6 +60,43 @@ def test_unknown_files_are_never_deleted(fill, pack, root, tree):
     assert tree(root) == {"thesis.tex": b"years of work"}
 
 
+def test_refused_bundle_leaves_the_last_one_whole(fill, pack, root):
+    last = pack(aged=b"1")
+    fill(last)
+    (root / "thesis.tex").write_bytes(b"years of work")
+    with pytest.raises(RefusedByPolicy):
+        fill(pack(version="2"))
+    (root / "thesis.tex").unlink()
+    assert verify(root).digest == last.digest
+
+
+@pytest.mark.parametrize("name", ["manifest.json.d/thesis.tex", "new/thesis.tex"])
+def test_unknown_files_in_folders_are_never_deleted(fill, pack, root, name):
+    fill(pack())
+    (root / name).parent.mkdir()
+    (root / name).write_bytes(b"years of work")
+    with pytest.raises(RefusedByPolicy, match=r"thesis\.tex belongs to no model"):
+        fill(pack(version="2", **{"new/model": b"2"}))
+
+
+@pytest.mark.parametrize("path", [".staging", ".staging/journal"])
+def test_bundle_that_reaches_into_the_staging_area(fill, pack, root, tree, path):
+    with pytest.raises(RefusedByPolicy, match=rf"brings '{path}'"):
+        fill(pack(**{path: b"thesis.tex"}))
+    assert tree(root) == {}
+
+
+@pytest.mark.parametrize("journal", [b"", b"\n", b"/\n/etc\n../../x\n..", b"\xff\x00"])
+def test_damaged_journal_reaches_nothing_outside(fill, pack, root, tmp_path, tree, journal):
+    (tmp_path / "beside").mkdir()
+    (root / ".staging").mkdir(parents=True)
+    (root / ".staging" / "journal").write_bytes(journal)
+    bundle = pack()
+    fill(bundle)
+    assert tree(root) == bundle.files
+    assert (tmp_path / "beside").is_dir()
+
+
 def test_links_in_the_folder_are_not_written_through(fill, pack, root, tmp_path, tree):
     root.mkdir()
     (tmp_path / "outside").mkdir()
