@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,14 @@ class Server:
     def __init__(self, process: "subprocess.Popen[bytes]", port: int, log: Path) -> None:
         self.process, self.log = process, log
         self.url = f"http://127.0.0.1:{port}"
+
+    def family(self) -> list[psutil.Process]:
+        """Its process and all below: the reloader's child would outlive a killed parent."""
+        try:
+            parent = psutil.Process(self.process.pid)
+            return [*parent.children(recursive=True), parent]
+        except psutil.NoSuchProcess:
+            return []
 
     def get(self, path: str = "/health") -> Any:
         return http_client.request("GET", self.url + path, timeout=5)
@@ -99,8 +108,9 @@ def start(root: Path, tmp_path: Path, free_port: Callable[[], int]) -> Iterator[
 
     yield run
     for server in servers:
-        if server.process.poll() is None:
-            server.process.kill()
+        for process in server.family():
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
         server.process.wait(PATIENCE)
 
 
