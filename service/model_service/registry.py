@@ -142,7 +142,7 @@ def _load(settings: Settings, directory: Path) -> Version:
     if settings.require_pinned and not pinned:
         raise LoadFailed(f"{directory} is not pinned and MODELPORT_REQUIRE_PINNED is set: set MODELPORT_MODEL_DIGEST")
     chosen = _choose_format(bundle)
-    if chosen.kind != "onnx" and bundle.manifest.framework is not None:
+    if chosen.kind != "onnx":
         _refuse_incompatible(bundle)
     runtime = runtimes.load(
         chosen.kind, bundle.path(chosen.path), bundle.manifest.signature, trusted=settings.allow_pickle or pinned

@@ -4,12 +4,13 @@ import logging
 import math
 import os
 import sys
-from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+import uvicorn
 from fastapi import FastAPI
 from gunicorn.app.base import BaseApplication
+from gunicorn.errors import HaltServer
 from gunicorn.glogging import Logger
 
 from model_service.app import create_app
@@ -78,11 +79,17 @@ class Server(BaseApplication):  # type: ignore[misc]
         """Serve; raises SystemExit when it ends, with the reason as the last line when the model cannot be served."""
         master = os.getpid()
         try:
-            super().run()
+            self._supervise()
         except SystemExit as ended:
             if ended.code == EXIT_LOAD_FAILED and os.getpid() == master:  # workers leave through here too
                 report_failure(self._settings, self._board.failure() or "a worker could not start; see the lines above")
             raise
+
+    def _supervise(self) -> None:
+        try:
+            super().run()
+        except HaltServer as halted:  # a second worker failed to load while gunicorn was stopping for the first
+            sys.exit(halted.exit_status)
 
     def _claim_slot(self, _: Any, worker: ServiceWorker) -> None:
         worker.slot = self._board.claim()
@@ -99,9 +106,9 @@ def report_failure(settings: Settings, reason: str) -> None:
             settings.termination_message_path.write_text(reason[:4000], encoding="utf-8")
 
 
-def serve_debug(settings: Settings, run: Callable[..., Any]) -> None:
+def _serve_debug(settings: Settings) -> None:
     """One process that starts again when the service's code changes."""
-    run(
+    uvicorn.run(
         "model_service.app:create_app", factory=True, reload=True, host=settings.api_host, port=settings.api_port,
         reload_dirs=[__file__.rsplit("/", 1)[0]], log_config=None, access_log=False,
     )  # fmt: skip
@@ -111,8 +118,6 @@ def serve(settings: Settings) -> None:
     """Run until told to stop; raises SystemExit."""
     set_up_logging(settings.log_level)
     if settings.debug:
-        import uvicorn  # noqa: PLC0415 - only for development
-
-        serve_debug(settings, uvicorn.run)
+        _serve_debug(settings)
         return
     Server(settings).run()

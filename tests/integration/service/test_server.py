@@ -157,7 +157,7 @@ def test_a_model_that_cannot_be_served_ends_with_code_3_and_the_reason(
 ) -> None:
     message = tmp_path / "termination-log"
     message.touch()
-    server = start("--workers", "2", ALLOW_PICKLE="false", TERMINATION_MESSAGE_PATH=str(message))
+    server = start("--workers", "4", ALLOW_PICKLE="false", TERMINATION_MESSAGE_PATH=str(message))
     assert server.process.wait(PATIENCE) == 3
     last = server.lines()[-1]
     assert last["level"] == "critical"
