@@ -6,8 +6,10 @@ import signal
 import sys
 from typing import Any
 
+from model_service import tls
 from model_service.errors import SettingsInvalid
 from model_service.settings import Settings, effective, load_settings
+from model_service.threads import limit_threads
 
 EPILOG = """\
 Everything is a setting: MODELPORT_<NAME> in the environment or .env, or <name>: value in config.yaml.
@@ -29,12 +31,14 @@ def main() -> None:
     }
     try:
         settings, origins = load_settings(flags)
+        tls.check(settings)
     except SettingsInvalid as error:
         print(f"start-server: {error}", file=sys.stderr)  # noqa: T201 - logging is not set up yet
         sys.exit(2)
     if arguments.show_settings:
         _show(settings, origins, arguments.json)
         return
+    limit_threads(settings.workers)
     from model_service.server import serve  # noqa: PLC0415 - a bad setting is told at once, without loading the server
 
     serve(settings)

@@ -1,8 +1,10 @@
 """The composition root: what the application is made of, as lists."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import logging
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from fastapi import FastAPI
@@ -13,26 +15,59 @@ from starlette.middleware import Middleware
 
 from model_artifact import __version__
 from model_service.api import documentation, health, predict
-from model_service.api.http import BodyLimit, DrainNotice, on_http_error, on_service_error
+from model_service.api import metrics as scrape
+from model_service.api.hot import HotRoutes
+from model_service.api.http import DrainNotice, on_http_error, on_service_error
+from model_service.api.layers import http_layers
 from model_service.board import Board, State
-from model_service.errors import LoadFailed, ServiceError
+from model_service.errors import LoadFailed, ModelNotReady, ServiceError
+from model_service.loading import Loaded
 from model_service.predictor import Predictor
 from model_service.registry import Registry
 from model_service.settings import Settings, load_settings
-from model_service.telemetry import RequestLog, set_up_logging
-from model_service.tracing import Tracing, make_provider, shut_down
+from model_service.telemetry.logs import set_up_logging
+from model_service.telemetry.metrics import Metrics
+from model_service.telemetry.requests import RequestLog
+from model_service.telemetry.series import SharedSeries
+from model_service.telemetry.totals import Totals
+from model_service.telemetry.tracing import Tracing, make_provider, shut_down
 
-ROUTERS = (health.router, predict.router)
+log = logging.getLogger(__name__)
+ROUTERS = (health.router, predict.router, scrape.router)
 DESCRIPTION = "Predictions from a verified model. Every error is `{error, message, detail}` with field and row."
 
 
-def create_app(settings: Settings | None = None, board: Board | None = None, slot: int = 0) -> FastAPI:
+@dataclass(frozen=True)
+class Place:
+    """What a worker shares with the others, and its slot there.
+
+    Attributes:
+        board: who is ready.
+        series: what everybody counted.
+        slot: this worker's place on both.
+        loaded: the default model, when it was loaded before the fork.
+        leave: ends the process, for a worker that cannot answer any more.
+    """
+
+    board: Board
+    series: SharedSeries
+    slot: int = 0
+    loaded: Loaded | None = None
+    leave: Callable[[], Any] = bool
+
+    @classmethod
+    def alone(cls) -> "Place":
+        """The place of a process that has no supervisor."""
+        board = Board(1)
+        return cls(board, SharedSeries(len(board.slots)))
+
+
+def create_app(settings: Settings | None = None, place: Place | None = None) -> FastAPI:
     """Build the service.
 
     Args:
         settings: read from the environment when left out, as `uvicorn --factory` calls it.
-        board: shared with the other workers; the app's own when left out.
-        slot: this worker's place on the board.
+        place: among the workers; the app is alone when left out.
 
     Raises:
         SettingsInvalid: the environment holds a bad setting.
@@ -40,10 +75,12 @@ def create_app(settings: Settings | None = None, board: Board | None = None, slo
     if settings is None:
         settings, _ = load_settings()
         set_up_logging(settings.log_level)
-    board = board or Board(1)
-    registry = Registry(settings)
+    place = place or Place.alone()
     provider = make_provider()
     tracer = provider.get_tracer(__name__) if provider else NoOpTracer()
+    metrics = Metrics(place.series, place.slot, settings.latency_buckets)
+    registry = Registry(settings, metrics, tracer, lambda reason: _give_up(place, reason))
+    predictor = Predictor(registry, settings, metrics)
     app = FastAPI(
         title="Modelport",
         description=DESCRIPTION,
@@ -51,16 +88,17 @@ def create_app(settings: Settings | None = None, board: Board | None = None, slo
         lifespan=_lifespan,
         # The request pipeline, outermost first.
         middleware=[
-            Middleware(RequestLog),
+            Middleware(RequestLog, metrics=metrics),
             Middleware(Tracing, tracer=tracer),
-            Middleware(DrainNotice, board=board, slot=slot),
-            Middleware(BodyLimit, limit=settings.max_body_bytes),
+            Middleware(DrainNotice, board=place.board, slot=place.slot),
+            *http_layers(settings),
+            Middleware(HotRoutes, predictor=predictor),
         ],
         exception_handlers={ServiceError: on_service_error, HTTPException: on_http_error},
     )
-    predictor = Predictor(registry, settings.max_batch_rows, tracer)
+    totals = Totals(place.series, place.board, settings.latency_buckets)
     parts = {"settings": settings, "registry": registry, "provider": provider, "predictor": predictor}
-    for name, part in (parts | {"board": board, "slot": slot}).items():
+    for name, part in (parts | {"place": place, "board": place.board, "totals": totals}).items():
         setattr(app.state, name, part)
     for router in ROUTERS:
         app.include_router(router)
@@ -69,17 +107,24 @@ def create_app(settings: Settings | None = None, board: Board | None = None, slo
 
 
 def load_model(app: FastAPI) -> None:
-    """Load and prove the default model and say so on the board; a second call does nothing.
+    """Prove the default model, loading it where the supervisor did not, and say so on the board; once.
 
     Raises:
         LoadFailed: it can never be served.
     """
+    place: Place = app.state.place
     try:
-        app.state.registry.load()
+        app.state.registry.load(place.loaded)
     except LoadFailed as error:
-        app.state.board.write(app.state.slot, State.FAILED, str(error))
+        place.board.write(place.slot, State.FAILED, str(error))
         raise
-    app.state.board.write(app.state.slot, State.READY)
+    place.board.write(place.slot, State.READY)
+
+
+def _give_up(place: Place, reason: str) -> None:
+    log.critical("this worker cannot answer any more: %s", reason)
+    place.board.write(place.slot, State.BROKEN, reason)
+    place.leave()
 
 
 @asynccontextmanager
@@ -93,7 +138,9 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 def _openapi(app: FastAPI) -> dict[str, Any]:
     """The document of the model that is loaded; made once for each, and without its schemas before."""
-    served = app.state.registry.resolve()
+    served = app.state.registry.default
+    if served is None:
+        raise ModelNotReady("the model is not loaded yet")
     if app.openapi_schema is None:
         document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
         document.setdefault("components", {}).setdefault("schemas", {}).update(

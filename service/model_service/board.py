@@ -24,21 +24,22 @@ class State(enum.IntEnum):
     READY = 2
     FAILED = 3
     DRAINING = 4
+    BROKEN = 5
 
 
 class Board:
-    """Readiness of `workers` workers."""
+    """Readiness of `workers` workers, `configured` of them; `slots` are the places there are."""
 
     def __init__(self, workers: int) -> None:
-        self._workers = workers
-        self._slots = range(2 * workers + SPARE_SLOTS)
-        self._memory = mmap.mmap(-1, _HEADER.size + len(self._slots) * _SLOT.size)
+        self.configured = workers
+        self.slots = range(2 * workers + SPARE_SLOTS)
+        self._memory = mmap.mmap(-1, _HEADER.size + len(self.slots) * _SLOT.size)
 
     def claim(self) -> int:
         """Take the first empty slot, in the master, before a worker is forked."""
-        slot = next((index for index in self._slots if self.state(index) is State.EMPTY), None)
+        slot = next((index for index in self.slots if self.state(index) is State.EMPTY), None)
         if slot is None:
-            raise RuntimeError(f"no slot is left on the board of {self._workers} workers")
+            raise RuntimeError(f"no slot is left on the board of {self.configured} workers")
         self.write(slot, State.LOADING)
         return slot
 
@@ -54,11 +55,19 @@ class Board:
 
     def state(self, slot: int) -> State:
         """State of one slot."""
-        return State(self._read(slot)[0])
+        return State(self._memory[self._offset(slot)])
+
+    def is_taken(self, slot: int) -> bool:
+        """Whether a worker lives in the slot."""
+        return self.state(slot) in {State.LOADING, State.READY, State.DRAINING}
+
+    def live(self) -> int:
+        """How many workers are proven."""
+        return sum(self.state(slot) is State.READY for slot in self.slots)
 
     def failure(self) -> str | None:
         """Reason of the first worker that failed for good."""
-        for slot in self._slots:
+        for slot in self.slots:
             state, text = self._read(slot)
             if state == State.FAILED:
                 return text.rstrip(b"\0").decode(errors="ignore")
@@ -66,10 +75,10 @@ class Board:
 
     def overall(self) -> State:
         """READY once all workers have been proven, and as long as one is: one that respawns takes no traffic yet."""
-        states = [self.state(slot) for slot in self._slots]
-        if State.FAILED in states:
+        states = [self.state(slot) for slot in self.slots]
+        if State.FAILED in states or State.BROKEN in states:
             return State.FAILED
-        if states.count(State.READY) >= self._workers:
+        if states.count(State.READY) >= self.configured:
             _HEADER.pack_into(self._memory, 0, True)
         (was_complete,) = _HEADER.unpack_from(self._memory, 0)
         if State.READY in states:

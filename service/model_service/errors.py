@@ -2,11 +2,17 @@
 
 ServiceError                                status  code
 ├── InvalidInput                            422     invalid_input
-│   └── InvalidJson                         422     invalid_json
+│   ├── InvalidJson                         422     invalid_json
+│   └── InvalidEncoding                     422     invalid_encoding
+├── MalformedRequest                        400     malformed_request
+├── RequestTimeout                          408     request_timeout
+├── HeadTooLarge                            431     head_too_large
 ├── UnsupportedMediaType                    415     unsupported_media_type
 ├── PayloadTooLarge                         413     payload_too_large
 ├── ModelNotFound                           404     model_not_found
+├── Overloaded                              429     overloaded
 ├── ModelNotReady                           503     model_not_ready
+├── DeadlineExceeded                        504     deadline_exceeded
 └── PredictionFailed                        500     prediction_failed
 
 LoadFailed (not an HTTP answer)             the default model can never be served: the process ends with exit code 3
@@ -26,11 +32,18 @@ class ServiceError(Exception):
 
     status: ClassVar[int] = 500
     code: ClassVar[str] = "internal_error"
-    headers: ClassVar[Mapping[str, str]] = {}
+    outcome: ClassVar[str] = "failed"
+    retry_after: int | None = None
+    """Seconds after which the same request may fare better; sent as `Retry-After`."""
 
     def __init__(self, message: str, detail: Sequence[Problem] = ()) -> None:
         super().__init__(message)
         self.detail = tuple(detail)
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Headers of the answer."""
+        return {} if self.retry_after is None else {"Retry-After": str(self.retry_after)}
 
     def as_json(self) -> dict[str, Any]:
         """The body: `{"error": code, "message": sentence, "detail": [{field, row, expected, got}]}`."""
@@ -42,6 +55,7 @@ class InvalidInput(ServiceError):
 
     status = 422
     code = "invalid_input"
+    outcome = "invalid"
 
 
 class InvalidJson(InvalidInput):
@@ -50,11 +64,42 @@ class InvalidJson(InvalidInput):
     code = "invalid_json"
 
 
+class InvalidEncoding(InvalidInput):
+    """The body is not what its `Content-Encoding` says."""
+
+    code = "invalid_encoding"
+
+
+class MalformedRequest(ServiceError):
+    """What came over the connection is not HTTP."""
+
+    status = 400
+    code = "malformed_request"
+    outcome = "invalid"
+
+
+class RequestTimeout(ServiceError):
+    """The client took too long to send its request."""
+
+    status = 408
+    code = "request_timeout"
+    outcome = "invalid"
+
+
+class HeadTooLarge(ServiceError):
+    """Request line and headers are over their limit."""
+
+    status = 431
+    code = "head_too_large"
+    outcome = "invalid"
+
+
 class UnsupportedMediaType(ServiceError):
-    """The body is declared to be something other than JSON."""
+    """The body is declared to be something other than JSON, or encoded as something other than gzip."""
 
     status = 415
     code = "unsupported_media_type"
+    outcome = "invalid"
 
 
 class PayloadTooLarge(ServiceError):
@@ -62,6 +107,7 @@ class PayloadTooLarge(ServiceError):
 
     status = 413
     code = "payload_too_large"
+    outcome = "invalid"
 
 
 class ModelNotFound(ServiceError):
@@ -71,12 +117,32 @@ class ModelNotFound(ServiceError):
     code = "model_not_found"
 
 
+class Overloaded(ServiceError):
+    """More requests wait than may, or than can be answered in time."""
+
+    status = 429
+    code = "overloaded"
+    outcome = "overload"
+
+    def __init__(self, message: str, retry_after: int) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
 class ModelNotReady(ServiceError):
     """The model is not loaded yet, or no longer."""
 
     status = 503
     code = "model_not_ready"
-    headers: ClassVar[Mapping[str, str]] = {"Retry-After": "1"}
+    retry_after = 1
+
+
+class DeadlineExceeded(ServiceError):
+    """The request was not answered in the time that it or the settings allow, waiting included."""
+
+    status = 504
+    code = "deadline_exceeded"
+    outcome = "deadline"
 
 
 class PredictionFailed(ServiceError):
@@ -84,6 +150,10 @@ class PredictionFailed(ServiceError):
 
     status = 500
     code = "prediction_failed"
+
+
+class ClientLeft(Exception):
+    """The client closed its connection: there is nobody to answer."""
 
 
 class LoadFailed(Exception):

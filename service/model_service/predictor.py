@@ -1,15 +1,22 @@
-"""The use case every transport calls: resolve the version, decode, predict, answer."""
+"""The use case every transport calls: resolve the version, decode, predict in a batch, answer."""
 
+import asyncio
 import time
-import uuid
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
-from opentelemetry.trace import Tracer
+import msgspec
+from opentelemetry.trace import Span
 
-from model_service.errors import InvalidInput, PayloadTooLarge
+from model_artifact.coercion import Row, show
+from model_service.answers import BatchPrediction
+from model_service.errors import ClientLeft, ServiceError
+from model_service.jsontext import dumps, loads
 from model_service.registry import Registry, Version
+from model_service.schema import requests_of
+from model_service.settings import Settings
+from model_service.telemetry.metrics import Metrics
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,63 +27,106 @@ class Choice:
     version: str | None = None
 
 
+DEFAULT = Choice()
+LOGGED_ROWS = 10
+"""Of a batch whose inputs are logged, at most so many."""
+
+
+@dataclass(slots=True)
+class Call:
+    """What a transport knows about a request besides its body.
+
+    Attributes:
+        received: when it arrived, by `time.perf_counter`.
+        seconds: how long the client gives it; the settings' limit when left out, and at most that.
+        gone: awaits the client's departure.
+        span: its server span, when it is traced.
+        known: is told the model and version, for the access line.
+    """
+
+    received: float
+    seconds: float | None
+    gone: Callable[[], Awaitable[None]]
+    span: Span | None
+    known: dict[str, Any]
+
+
 class Predictor:
     """Answers single rows and batches; a batch is one vectorised call."""
 
-    def __init__(self, registry: Registry, max_batch_rows: int, tracer: Tracer) -> None:
-        self._registry = registry
-        self._tracer = tracer
-        self._max_batch_rows = max_batch_rows
+    def __init__(self, registry: Registry, settings: Settings, metrics: Metrics) -> None:
+        self._registry, self._metrics = registry, metrics
+        self._max_rows = settings.max_batch_rows
+        self._seconds = settings.request_timeout_seconds
+        self._logged = settings.log_input_fields
+        self._in_flight = metrics.gauge("model_requests_in_flight")
 
-    async def one(self, body: Any, choice: Choice) -> dict[str, Any]:
+    async def one(self, body: bytes, choice: Choice, call: Call) -> bytes:
         """Answer one `/predict` body.
 
         Raises:
             ServiceError: see `model_service.errors`.
+            ClientLeft: nobody waits for the answer.
         """
-        version = self._registry.resolve(choice.name, choice.version)
-        return (await self._answer(version, [body]))[0]
+        return await self._observed(body, choice, call, many=False)
 
-    async def batch(self, body: Any, choice: Choice) -> dict[str, Any]:
+    async def batch(self, body: bytes, choice: Choice, call: Call) -> bytes:
         """Answer `{"requests": [...]}` with `{predictions, batch_size, processing_time}`, the time in seconds.
 
         Raises:
             ServiceError: see `model_service.errors`; one bad row refuses the whole batch, naming it.
+            ClientLeft: nobody waits for the answer.
         """
+        return await self._observed(body, choice, call, many=True)
+
+    async def _observed(self, body: bytes, choice: Choice, call: Call, *, many: bool) -> bytes:
+        name = version = ""
+        outcome = "failed"
+        self._in_flight.add()
+        try:
+            served = await self._registry.resolve(choice.name, choice.version)
+            call.known["model_name"], call.known["model_version"] = name, version = served.name, served.version
+            content = await self._answer(body, served, call, many=many)
+            outcome = "ok"
+        except ServiceError as error:
+            outcome = error.outcome
+            raise
+        except ClientLeft:
+            outcome = "cancelled"
+            raise
+        finally:
+            self._in_flight.add(-1)
+            elapsed = time.perf_counter() - call.received
+            self._metrics.histogram("model_request_duration_seconds", name, version, outcome).observe(elapsed)
+        return content
+
+    async def _answer(self, body: bytes, version: Version, call: Call, *, many: bool) -> bytes:
         started = time.perf_counter()
-        version = self._registry.resolve(choice.name, choice.version)
-        requests = self._requests(body)
-        predictions = await self._answer(version, requests)
-        return {
-            "predictions": predictions,
-            "batch_size": len(predictions),
-            "processing_time": time.perf_counter() - started,
-        }
+        rows = await self._rows(body, version, many=many)
+        version.input.observe(time.perf_counter() - started)
+        if self._logged:
+            call.known["inputs"] = self._shown(rows, version)
+        seconds = self._seconds if call.seconds is None else min(call.seconds, self._seconds)
+        part = await version.batcher.submit(rows, call.received + seconds, call.gone, call.span)
+        answered = time.perf_counter()
+        predictions: list[Any] = version.writer.predictions(part, len(rows))
+        if version.hooks is not None:
+            predictions = await asyncio.to_thread(version.hooks.after, msgspec.to_builtins(predictions))
+        if many:
+            content = dumps(BatchPrediction(predictions, len(rows), time.perf_counter() - started))
+        else:
+            content = dumps(predictions[0])
+        version.output.observe(time.perf_counter() - answered)
+        return content
 
-    def _requests(self, body: Any) -> list[Any]:
-        if not isinstance(body, dict) or list(body) != ["requests"] or not isinstance(body["requests"], list):
-            raise InvalidInput('expected {"requests": [...]} with one /predict body for each row')
-        requests: list[Any] = body["requests"]
-        if not requests:
-            raise InvalidInput("expected at least one request, got none")
-        if len(requests) > self._max_batch_rows:
-            raise PayloadTooLarge(
-                f"expected at most {self._max_batch_rows} requests, got {len(requests)}; send several batches"
-            )
-        return requests
+    async def _rows(self, body: bytes, version: Version, *, many: bool) -> list[Row]:
+        schema, hooks = version.schema, version.hooks
+        if hooks is None:
+            return schema.decode_many(body, self._max_rows) if many else schema.decode_one(body)
+        values = requests_of(loads(body), self._max_rows) if many else [loads(body)]
+        return schema.decode(await asyncio.to_thread(hooks.before, values))
 
-    async def _answer(self, version: Version, requests: list[Any]) -> list[dict[str, Any]]:
-        rows = version.schema.decode(requests)
-        with self._tracer.start_as_current_span("predict") as span:
-            if span.is_recording():
-                span.set_attributes(
-                    {"model.name": version.name, "model.version": version.version, "model.batch.rows": len(rows)}
-                )
-            answers = version.schema.encode(await version.predict(rows))
-        timestamp = datetime.now(UTC)
-        for answer in answers:
-            answer["model_name"] = version.name
-            answer["model_version"] = version.version
-            answer["prediction_id"] = uuid.uuid4()
-            answer["timestamp"] = timestamp
-        return answers
+    def _shown(self, rows: list[Row], version: Version) -> list[dict[str, str]]:
+        names = version.schema.signature.names
+        wanted = [(name, names.index(name)) for name in self._logged if name in names]
+        return [{name: show(row[index]) for name, index in wanted} for row in rows[:LOGGED_ROWS]]

@@ -14,13 +14,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 from model_artifact.bundle import open_bundle
 from model_artifact.coercion import Row
 from model_artifact.errors import ArtifactError
 from model_service import runtimes
 from model_service.errors import LoadFailed, ServiceError
+from model_service.jsontext import dumps, loads
 from model_service.runtimes.base import Runtime
 from model_service.schema import Schema
 
@@ -32,12 +31,10 @@ def main() -> None:
     """Prove one format; on failure the last line of standard error says why and the exit code is 1."""
     arguments = _parser().parse_args()
     try:
-        report = prove(
-            arguments.bundle, arguments.format, arguments.allow_pickle, orjson.loads(sys.stdin.buffer.read())
-        )
+        report = prove(arguments.bundle, arguments.format, arguments.allow_pickle, loads(sys.stdin.buffer.read()))
     except (ArtifactError, LoadFailed, ServiceError) as error:
         sys.exit(str(error))
-    sys.stdout.buffer.write(orjson.dumps(report))
+    sys.stdout.buffer.write(dumps(report))
 
 
 def prove(directory: Path, kind: Any, trusted: bool, document: dict[str, Any]) -> dict[str, Any]:

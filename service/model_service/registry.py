@@ -1,191 +1,204 @@
-"""The versions on disk: found, verified, loaded, warmed, proven, and only then served."""
+"""The versions of this worker: the default one, proven before traffic comes, and others as clients name them."""
 
 import asyncio
 import logging
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from pathlib import Path
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
-from model_artifact.bundle import Bundle, verify
-from model_artifact.digests import same_digest
-from model_artifact.errors import ArtifactError
-from model_artifact.framework import image_tag, incompatibilities
-from model_artifact.manifest import Format
+from opentelemetry.trace import Tracer
+
+from model_artifact.coercion import Row
 from model_artifact.publish import published_models, published_versions
-from model_service import golden, runtimes
-from model_service.errors import LoadFailed, ModelNotFound, ModelNotReady, PredictionFailed
-from model_service.runtimes.base import Answers, Runtime
+from model_service import loading, proving
+from model_service.answers import Writer, plain
+from model_service.batching import Answered, Batcher, Limits, WrongRowCount
+from model_service.errors import LoadFailed, ModelNotFound, ModelNotReady
+from model_service.hooks import Hooks
+from model_service.loading import Loaded
+from model_service.runtimes.base import Runtime
 from model_service.schema import Schema
 from model_service.settings import Settings
+from model_service.telemetry.batches import BatchTelemetry
+from model_service.telemetry.metrics import Histogram, Metrics
+
+RETRY_SECONDS = 30
+"""A version that failed to load is not tried again sooner, whoever asks."""
 
 log = logging.getLogger(__name__)
+Key = tuple[str, str]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Version:
-    """One served version; its own thread keeps inference off the event loop and away from other versions."""
+    """One served version with its own queue and thread, so that versions do not wait for each other.
 
-    bundle: Bundle
-    runtime: Runtime
+    `input` and `output` time the decoding of its requests and the writing of its answers.
+    """
+
+    loaded: Loaded
     schema: Schema
-    executor: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "predict"))
+    writer: Writer
+    batcher: Batcher
+    hooks: Hooks | None
+    input: Histogram
+    output: Histogram
 
     @property
     def name(self) -> str:
         """Model name."""
-        return self.bundle.manifest.name
+        return self.loaded.bundle.manifest.name
 
     @property
     def version(self) -> str:
         """Version text."""
-        return self.bundle.manifest.version
-
-    async def predict(self, rows: list[Any]) -> Answers:
-        """Answer coerced rows off the event loop.
-
-        Raises:
-            PredictionFailed: the model raised, or answered another number of rows.
-        """
-        try:
-            answers = await asyncio.get_running_loop().run_in_executor(self.executor, self.runtime.predict, rows)
-        except Exception as error:
-            log.exception("prediction failed", extra={"model_name": self.name, "model_version": self.version})
-            raise PredictionFailed("the model could not answer this input; the cause is in the server's log") from error
-        if len(answers) != len(rows):
-            log.error("model %s answered %d rows to %d", self.name, len(answers), len(rows))
-            raise PredictionFailed("the model answered another number of rows than it was asked")
-        return answers
+        return self.loaded.bundle.manifest.version
 
 
 class Registry:
     """Holds what is loaded and says what is not, and why."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._default: Version | None = None
+    def __init__(self, settings: Settings, metrics: Metrics, tracer: Tracer, on_dead: Callable[[str], None]) -> None:
+        self._settings, self._metrics, self._tracer, self._on_dead = settings, metrics, tracer, on_dead
+        self.default: Version | None = None
         self.reason: str | None = None
+        self._others: OrderedDict[Key, Version] = OrderedDict()
+        self._loads: dict[Key, asyncio.Task[Version]] = {}
+        self._failed: dict[Key, tuple[str, float]] = {}
 
-    def load(self) -> Version:
-        """Load and prove the default version; a second call returns the first one's result.
+    def load(self, loaded: Loaded | None = None) -> None:
+        """Load and prove the default version; a second call does nothing.
+
+        Args:
+            loaded: before the fork; loaded here when left out.
 
         Raises:
             LoadFailed: with the reason, which `states` reports from then on.
         """
-        if self._default is None:
-            try:
-                self._default = _load(self._settings, _locate(self._settings))
-            except (ArtifactError, LoadFailed, OSError) as error:
-                self.reason = str(error)
-                raise LoadFailed(self.reason) from error
-        return self._default
+        if self.default is not None:
+            return
+        started = time.perf_counter()
+        try:
+            self.default = self._prove(loaded or loading.load_default(self._settings), started)
+        except LoadFailed as error:
+            self.reason = str(error)
+            raise
 
-    def resolve(self, name: str | None = None, version: str | None = None) -> Version:
-        """The version a request asked for; the default when it named none.
+    async def resolve(self, name: str | None, version: str | None) -> Version:
+        """The version a request asked for, loaded first when it is not yet; the default when it named none.
 
         Raises:
-            ModelNotReady: nothing is loaded yet.
-            ModelNotFound: another model or version than the one served.
+            ModelNotReady: the default is not loaded, or the one that was asked for cannot be.
+            ModelNotFound: no such model or version is published here.
         """
-        served = self._default
-        if served is None:
+        default = self.default
+        if default is None:
             raise ModelNotReady("the model is not loaded yet" if self.reason is None else "the model failed to load")
-        if (name or served.name) != served.name or (version or served.version) != served.version:
-            asked = f"{name or served.name} version {version}" if version else str(name)
-            raise ModelNotFound(f"{asked} is not served here; {served.name} version {served.version} is")
-        return served
+        if name in {None, default.name} and version in {None, default.version}:
+            return default
+        key = self._published(name or default.name, version)
+        if key in self._others:
+            self._others.move_to_end(key)
+            return self._others[key]
+        if key not in self._loads:
+            self._refuse_failed(key)
+            self._loads[key] = asyncio.create_task(self._load(key))
+        return await asyncio.shield(self._loads[key])
 
-    def states(self) -> list[dict[str, str | None]]:
-        """`{name, version, digest, state, reason}` of each model, for `/health`."""
-        served, settings = self._default, self._settings
-        if served is not None:
-            return [_state(served.name, served.version, served.bundle.digest, "ready", None)]
-        state = "loading" if self.reason is None else "failed"
-        return [_state(settings.model_name, settings.model_version, settings.model_digest, state, self.reason)]
+    def states(self) -> list[dict[str, Any]]:
+        """`{name, version, digest, state, reason}` of each model, for `/health`; the default comes first."""
+        settings = self._settings
+        if self.default is None:
+            state = "loading" if self.reason is None else "failed"
+            return [_state(settings.model_name, settings.model_version, settings.model_digest, state, self.reason)]
+        served = [self.default, *self._others.values()]
+        return [_state(item.name, item.version, item.loaded.bundle.digest, "ready", None) for item in served] + [
+            _state(*key, None, "failed", reason) for key, (reason, _) in self._failed.items()
+        ]
 
     def close(self) -> None:
         """Let running predictions finish and stop the threads."""
-        if self._default is not None:
-            self._default.executor.shutdown()
+        for version in filter(None, (self.default, *self._others.values())):
+            version.batcher.close()
+
+    def _published(self, name: str, version: str | None) -> Key:
+        root = self._settings.model_root
+        versions = published_versions(root, name) if name in published_models(root) else []
+        if not versions or (version is not None and version not in versions):
+            asked = f"{name} version {version}" if version else name
+            others = f"it has version {', '.join(versions)}" if versions else f"{self.default_name} is"
+            raise ModelNotFound(f"{asked} is not served here; {others}")
+        return name, version or versions[-1]
+
+    @property
+    def default_name(self) -> str:
+        """The default model's name."""
+        return self.default.name if self.default else "nothing"
+
+    def _refuse_failed(self, key: Key) -> None:
+        reason, failed_at = self._failed.get(key, ("", -RETRY_SECONDS))
+        if time.monotonic() - failed_at < RETRY_SECONDS:
+            raise ModelNotReady(f"{key[0]} version {key[1]} cannot be served: {reason}")
+
+    async def _load(self, key: Key) -> Version:
+        try:
+            version = await asyncio.to_thread(self._load_named, key)
+        except LoadFailed as error:
+            log.warning("%s version %s cannot be served: %s", *key, error)
+            self._failed[key] = (str(error), time.monotonic())
+            raise ModelNotReady(f"{key[0]} version {key[1]} cannot be served: {error}") from error
+        finally:
+            del self._loads[key]
+        self._failed.pop(key, None)
+        self._others[key] = version
+        while len(self._others) > self._settings.max_loaded_versions - 1:
+            forgotten, _ = self._others.popitem(last=False)
+            self._metrics.gauge("model_ready", *forgotten).set(0)
+        return version
+
+    def _load_named(self, key: Key) -> Version:
+        started = time.perf_counter()
+        return self._prove(loading.load_named(self._settings, *key), started)
+
+    def _prove(self, loaded: Loaded, started: float) -> Version:
+        manifest, runtime = loaded.bundle.manifest, loaded.runtime
+        schema = Schema(runtime.signature)
+        inline_rows = proving.replay(loaded.bundle, runtime, schema, loaded.hooks)
+        settings = self._settings
+        limits = Limits(
+            batch_rows=settings.batch_max_rows,
+            queue_rows=settings.queue_max_rows,
+            window=settings.batch_window_ms / 1000,
+            inline_rows=min(inline_rows, settings.batch_max_rows),
+            stuck_seconds=settings.worker_timeout_seconds,
+        )
+        telemetry = BatchTelemetry(self._metrics, self._tracer, manifest.name, manifest.version)
+        batcher = Batcher(_caller(runtime), limits, telemetry, self._on_dead)
+        labels = manifest.name, manifest.version
+        self._metrics.gauge("model_load_duration_seconds", *labels).set(time.perf_counter() - started)
+        self._metrics.gauge("model_ready", *labels).set(1)
+        return Version(
+            loaded,
+            schema,
+            Writer(runtime.signature, *labels),
+            batcher,
+            loaded.hooks,
+            self._metrics.histogram("model_compute_input_duration_seconds", *labels),
+            self._metrics.histogram("model_compute_output_duration_seconds", *labels),
+        )
+
+
+def _caller(runtime: Runtime) -> Callable[[list[Row]], Answered]:
+    def call(rows: list[Row]) -> Answered:
+        answers = runtime.predict(rows)
+        if len(answers) != len(rows):
+            raise WrongRowCount(f"the model answered {len(answers)} rows to {len(rows)}")
+        return plain(answers)
+
+    return call
 
 
 def _state(name: str | None, version: str | None, digest: str | None, state: str, reason: str | None) -> dict[str, Any]:
     return {"name": name, "version": version, "digest": digest, "state": state, "reason": reason}
-
-
-def _locate(settings: Settings) -> Path:
-    root = settings.model_root
-    if not root.is_dir():
-        raise LoadFailed(f"MODELPORT_MODEL_ROOT: {root} is not a folder")
-    name = settings.model_name or _only_model(root)
-    versions = published_versions(root, name)
-    version = settings.model_version or (versions[-1] if versions else None)
-    if version not in versions:
-        raise LoadFailed(
-            f"{root} holds no {name} version {version or 'at all'}; "
-            f"it has {', '.join(versions or published_models(root)) or 'no model'}"
-        )
-    return root / name / str(version)
-
-
-def _only_model(root: Path) -> str:
-    names = published_models(root)
-    if len(names) != 1:
-        found = f"holds {', '.join(names)}: say which with MODELPORT_MODEL_NAME" if names else "holds no model"
-        raise LoadFailed(f"{root} {found}")
-    return names[0]
-
-
-def _load(settings: Settings, directory: Path) -> Version:
-    bundle = verify(directory, settings.model_digest)
-    pinned = settings.model_digest is not None or _sha256_pins(settings, bundle)
-    if settings.require_pinned and not pinned:
-        raise LoadFailed(f"{directory} is not pinned and MODELPORT_REQUIRE_PINNED is set: set MODELPORT_MODEL_DIGEST")
-    chosen = _choose_format(bundle)
-    if chosen.kind != "onnx":
-        _refuse_incompatible(bundle)
-    runtime = runtimes.load(
-        chosen.kind, bundle.path(chosen.path), bundle.manifest.signature, trusted=settings.allow_pickle or pinned
-    )
-    version = Version(bundle, runtime, Schema(runtime.signature))
-    golden.replay(bundle, runtime, version.schema)
-    log.info(
-        "loaded %s version %s from %s", version.name, version.version, chosen.path, extra={"digest": bundle.digest}
-    )
-    return version
-
-
-def _sha256_pins(settings: Settings, bundle: Bundle) -> bool:
-    if settings.model_sha256 is None:
-        return False
-    file = bundle.manifest.file(bundle.manifest.formats[0].path)
-    if len(bundle.manifest.formats) > 1 or not same_digest(file.sha256, settings.model_sha256):
-        raise LoadFailed(
-            f"MODELPORT_MODEL_SHA256 does not match {file.path} (sha256 {file.sha256}); it pins a bare model file, "
-            "a bundle is pinned with MODELPORT_MODEL_DIGEST"
-        )
-    return True
-
-
-def _choose_format(bundle: Bundle) -> Format:
-    missing: dict[str, list[str]] = {}
-    for kind in runtimes.RUNTIMES:
-        found = bundle.manifest.format(kind)
-        if found is None:
-            continue
-        missing[kind] = runtimes.missing_packages(kind)
-        if not missing[kind]:
-            return found
-    framework = bundle.manifest.framework
-    image = f"modelport/service-sklearn:{image_tag(framework)}" if framework else "modelport/service-sklearn"
-    needs = "; ".join(f"{kind} needs {', '.join(packages)}" for kind, packages in missing.items())
-    raise LoadFailed(f"no runtime here can load {bundle.directory}: {needs}, not installed: use the image {image}")
-
-
-def _refuse_incompatible(bundle: Bundle) -> None:
-    framework = bundle.manifest.framework
-    if framework is not None and (problems := incompatibilities(framework)):
-        raise LoadFailed(
-            f"{bundle.directory}: {'; '.join(problems)}. Use the image modelport/service-sklearn:"
-            f"{image_tag(framework)}, or fit and pack again with the versions installed here"
-        )

@@ -1,6 +1,6 @@
-"""A version's signature compiled: rows in, rows of the right types out, answers as clients read them.
+"""A version's signature compiled: request bodies in, rows of the right types out.
 
-The rules themselves live in `model_artifact.coercion`; this module says what a request body and an answer look like.
+The rules themselves live in `model_artifact.coercion`; this module says what a request body looks like.
 """
 
 from collections.abc import Mapping
@@ -8,28 +8,51 @@ from typing import Any
 
 from model_artifact.coercion import Problem, Row, RowCoercer, show
 from model_artifact.signature import Signature
-from model_service.errors import InvalidInput
-from model_service.runtimes.base import Answers
+from model_service.decoding import Decoders
+from model_service.errors import InvalidInput, PayloadTooLarge
+from model_service.jsontext import loads
 
 MAX_PROBLEMS = 100
 """Problems listed in one answer: enough to act on, not a way to have the server write megabytes."""
 
 
 class Schema:
-    """Decodes request rows and encodes answers for one signature."""
+    """Decodes the requests of one signature."""
 
     def __init__(self, signature: Signature) -> None:
         self.signature = signature
+        self._decoders = Decoders(signature)
         self._coercer = RowCoercer(signature)
 
+    def decode_one(self, body: bytes) -> list[Row]:
+        """The row of a `/predict` body, in a list.
+
+        Raises:
+            InvalidInput: with every problem found, up to 100.
+        """
+        return self._decoders.one(body) or self.decode([loads(body)])
+
+    def decode_many(self, body: bytes, max_rows: int) -> list[Row]:
+        """The rows of a `/predict/batch` body.
+
+        Raises:
+            InvalidInput: with every problem found, up to 100; one bad row refuses the whole batch, naming it.
+            PayloadTooLarge: there are more than `max_rows`.
+        """
+        rows = self._decoders.many(body)
+        if rows:
+            _refuse_too_many(len(rows), max_rows)
+            return rows
+        return self.decode(requests_of(loads(body), max_rows))
+
     def decode(self, values: list[Any]) -> list[Row]:
-        """Coerce request rows (arrays by position, objects by name).
+        """Coerce `/predict` bodies that are parsed already: arrays by position, objects by name.
 
         Raises:
             InvalidInput: with every problem found, up to 100.
         """
         problems: list[Problem] = []
-        rows = []
+        rows: list[Row] = []
         for index, value in enumerate(values):
             rows.append(self._coercer.row(_features_of(value, index, problems), index, problems))
             if len(problems) >= MAX_PROBLEMS:
@@ -38,28 +61,26 @@ class Schema:
             raise InvalidInput(_summary(problems), problems[:MAX_PROBLEMS])
         return rows
 
-    def encode(self, answers: Answers) -> list[dict[str, Any]]:
-        """One `{prediction, prediction_class, probability, probabilities}` for each row."""
-        predictions = answers.predictions.tolist()
-        if answers.probabilities is None:
-            return [self._plain(value) for value in predictions]
-        return [
-            self._with_probabilities(self._plain(value), row)
-            for value, row in zip(predictions, answers.probabilities.tolist(), strict=True)
-        ]
 
-    def _with_probabilities(self, answer: dict[str, Any], row: list[float]) -> dict[str, Any]:
-        probabilities = dict(zip(self.signature.labels, row, strict=True))
-        answer["probability"] = probabilities.get(answer["prediction_class"])
-        answer["probabilities"] = probabilities
-        return answer
+def requests_of(body: Any, max_rows: int) -> list[Any]:
+    """The `/predict` bodies of a batch.
 
-    def _plain(self, value: Any) -> dict[str, Any]:
-        label = self.signature.label
-        named: Any = None
-        if self.signature.task == "classification":
-            named = [label(item) for item in value] if isinstance(value, list) else label(value)
-        return {"prediction": value, "prediction_class": named, "probability": None, "probabilities": None}
+    Raises:
+        InvalidInput: it is not `{"requests": [...]}`, or empty.
+        PayloadTooLarge: there are more than `max_rows`.
+    """
+    if not isinstance(body, dict) or list(body) != ["requests"] or not isinstance(body["requests"], list):
+        raise InvalidInput('expected {"requests": [...]} with one /predict body for each row')
+    requests: list[Any] = body["requests"]
+    if not requests:
+        raise InvalidInput("expected at least one request, got none")
+    _refuse_too_many(len(requests), max_rows)
+    return requests
+
+
+def _refuse_too_many(rows: int, max_rows: int) -> None:
+    if rows > max_rows:
+        raise PayloadTooLarge(f"expected at most {max_rows} requests, got {rows}; send several batches")
 
 
 def _features_of(body: Any, index: int, problems: list[Problem]) -> Any:

@@ -1,10 +1,13 @@
 """gunicorn as the supervisor of uvicorn workers: the processes, their logs, the board, and how they end."""
 
+import gc
 import logging
 import math
 import os
 import sys
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import uvicorn
@@ -13,11 +16,15 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.errors import HaltServer
 from gunicorn.glogging import Logger
 
-from model_service.app import create_app
-from model_service.board import Board
-from model_service.errors import EXIT_LOAD_FAILED
+from model_service import tls
+from model_service.app import Place, create_app
+from model_service.board import Board, State
+from model_service.errors import EXIT_LOAD_FAILED, LoadFailed
+from model_service.loading import Loaded, load_default
+from model_service.protocol import GuardedProtocol
 from model_service.settings import Settings
-from model_service.telemetry import set_up_logging
+from model_service.telemetry.logs import set_up_logging
+from model_service.telemetry.series import SharedSeries
 from model_service.worker import ServiceWorker
 
 log = logging.getLogger(__name__)
@@ -46,6 +53,8 @@ class Server(BaseApplication):  # type: ignore[misc]
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._board = Board(settings.workers)
+        self._series = SharedSeries(len(self._board.slots))
+        self._loaded: Loaded | None = None
         super().__init__()
 
     def load_config(self) -> None:
@@ -67,13 +76,18 @@ class Server(BaseApplication):  # type: ignore[misc]
             "graceful_timeout": math.ceil(grace),
             "worker_tmp_dir": "/dev/shm" if sys.platform == "linux" else None,  # noqa: S108 - tmpfs: a heartbeat never waits for a disk
             "control_socket_disable": True,
+            "forwarded_allow_ips": ",".join(settings.trusted_proxies),
+            **tls.options(settings),
+            "when_ready": self._load,
+            "on_reload": self._reload,
             "pre_fork": self._claim_slot,
+            "post_fork": self._guard,
             "child_exit": self._release_slot,
         }
 
-    def build(self, slot: int) -> FastAPI:
+    def build(self, slot: int, leave: Callable[[], None]) -> FastAPI:
         """The application of one worker."""
-        return create_app(self._settings, self._board, slot)
+        return create_app(self._settings, Place(self._board, self._series, slot, self._loaded, leave))
 
     def run(self) -> None:
         """Serve; raises SystemExit when it ends, with the reason as the last line when the model cannot be served."""
@@ -91,8 +105,30 @@ class Server(BaseApplication):  # type: ignore[misc]
         except HaltServer as halted:  # a second worker failed to load while gunicorn was stopping for the first
             sys.exit(halted.exit_status)
 
+    def _load(self, _: Any) -> None:
+        """Load the default model before the first fork, with the port open: workers share its memory."""
+        try:
+            self._loaded = load_default(self._settings)
+        except LoadFailed as error:
+            self._board.write(self._board.claim(), State.FAILED, str(error))
+            sys.exit(EXIT_LOAD_FAILED)
+        log.info("starting %d workers", self._settings.workers)
+        gc.collect()
+        gc.freeze()  # a collection in a worker must not touch, and so copy, what the supervisor loaded
+
+    def _reload(self, _: Any) -> None:
+        """On SIGHUP: what is on disk now; if that cannot be served, what was loaded before goes on."""
+        try:
+            self._loaded = load_default(self._settings)
+        except LoadFailed as error:
+            log.warning("the reload failed, and the model loaded before is kept: %s", error)
+
     def _claim_slot(self, _: Any, worker: ServiceWorker) -> None:
         worker.slot = self._board.claim()
+
+    def _guard(self, _: Any, worker: ServiceWorker) -> None:
+        limits = {"max_head_bytes": self._settings.max_head_bytes, "read_seconds": self._settings.read_timeout_seconds}
+        worker.config.http = partial(GuardedProtocol, **limits)
 
     def _release_slot(self, _: Any, worker: ServiceWorker) -> None:
         self._board.release(worker.slot)

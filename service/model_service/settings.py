@@ -4,16 +4,27 @@ Settings are read once and frozen. An unknown `MODELPORT_*` name or a bad value 
 """
 
 import difflib
+import ipaddress
+import math
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
 from dotenv import dotenv_values
-from pydantic import Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    FilePath,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
+from pydantic_settings import BaseSettings, EnvSettingsSource, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings.sources.utils import parse_env_vars
 
 from model_service.errors import SettingsInvalid
@@ -24,7 +35,29 @@ FOREIGN_PREFIXES = ("MODELPORT_FETCH_",)
 DOTENV = Path(".env")
 _SERVICE_LINK = re.compile(r"_(SERVICE_HOST|SERVICE_PORT|PORT)(_|$)")
 
+
+def _listed(value: Any) -> Any:
+    return [part for item in value.split(",") if (part := item.strip())] if isinstance(value, str) else value
+
+
+def _networks(items: Sequence[str]) -> Sequence[str]:
+    for item in items:
+        if item != "*":
+            ipaddress.ip_network(item)  # its ValueError is the sentence
+    return items
+
+
+def _ascending(bounds: tuple[float, ...]) -> tuple[float, ...]:
+    if not bounds or list(bounds) != sorted(set(bounds)) or bounds[0] <= 0:
+        raise ValueError("expected positive numbers, each larger than the one before")
+    return bounds
+
+
+LATENCY_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 Port = Annotated[int, Field(ge=0, le=65535)]
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]
+"""Several texts, written with commas between them."""
+LatencyBuckets = Annotated[tuple[float, ...], NoDecode, BeforeValidator(_listed), AfterValidator(_ascending)]
 
 
 class Settings(BaseSettings):
@@ -50,15 +83,47 @@ class Settings(BaseSettings):
     debug: bool = Field(False, description="One worker that reloads when the service's code changes.")
     max_body_bytes: int = Field(10 << 20, ge=1, description="Largest request body, in bytes.")
     max_batch_rows: int = Field(100, ge=1, description="Most rows in one /predict/batch request.")
+    batch_max_rows: int = Field(256, ge=1, description="Most rows in one call of the model; waiting requests share it.")
+    batch_window_ms: float = Field(0, ge=0, le=1000, description="Wait for more requests before a call; 0 never waits.")
+    queue_max_rows: int = Field(
+        2048, ge=1, description="Most rows that may wait for the model, a worker; more get 429."
+    )
+    max_loaded_versions: int = Field(4, ge=1, description="Versions kept loaded, the default one included.")
+    latency_buckets: LatencyBuckets = Field(
+        LATENCY_BUCKETS, description="Upper bounds of the latency histograms in /metrics, in seconds."
+    )
+    max_head_bytes: int = Field(64 << 10, ge=1024, description="Largest request line and headers, in bytes.")
+    read_timeout_seconds: float = Field(30, gt=0, description="Longest that a client may take to send one request.")
+    gzip_min_bytes: int = Field(0, ge=0, description="Compress answers from this size on; 0 compresses none.")
+    cors_allow_origins: Names = Field((), description="Origins whose pages may call, with commas between; * for all.")
+    trusted_proxies: Annotated[Names, AfterValidator(_networks)] = Field(
+        (), description="Addresses or networks whose X-Forwarded-For and -Proto are believed, with commas between."
+    )
+    tls_cert_file: FilePath | None = Field(None, description="PEM certificate chain; with it, HTTPS is spoken.")
+    tls_key_file: FilePath | None = Field(None, description="PEM key of the certificate, if it is in another file.")
+    tls_client_ca_file: FilePath | None = Field(None, description="PEM authorities; clients must show a certificate.")
     keep_alive_seconds: int = Field(75, ge=1, description="Idle time of a connection; keep it above the balancer's.")
     worker_timeout_seconds: int = Field(60, ge=1, description="A worker silent for this long is replaced.")
     drain_delay_seconds: float = Field(
         0, ge=0, description="After SIGTERM: not ready, and still answering, for this long; the chart sets it."
     )
-    request_timeout_seconds: float = Field(30, gt=0, description="Longest that a request in flight is waited for.")
+    request_timeout_seconds: float = Field(
+        30,
+        gt=0,
+        description="Longest that a request may take, waiting included (then 504), and be waited for at a stop.",
+    )
+    log_input_fields: Names = Field((), description="Features whose values are logged with each request; none are.")
     termination_message_path: Path = Field(
         Path("/dev/termination-log"), description="Where the reason of a failed start is written, if it exists."
     )
+
+    @field_validator("request_timeout_seconds")
+    @classmethod
+    def _shorter_than_the_workers(cls, seconds: float, info: ValidationInfo) -> float:
+        longest = info.data.get("worker_timeout_seconds", math.inf)
+        if seconds >= longest:
+            raise ValueError(f"must be below worker_timeout_seconds ({longest}), or workers are replaced mid-request")
+        return seconds
 
     @classmethod
     def settings_customise_sources(
@@ -189,7 +254,9 @@ def effective(settings: Settings, origins: Mapping[str, str]) -> list[dict[str, 
 
 
 def written(value: Any) -> str:
-    """A setting's value as it is written in the environment: nothing for null, lower case for booleans."""
+    """A setting's value as it is written in the environment: nothing for null, commas between several."""
     if value is None:
         return ""
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
     return str(value).lower() if isinstance(value, bool) else str(value)

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import math
+import os
 import signal
 import sys
 import threading
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
 HEARTBEAT_SECONDS = 1.0
+LAST_WORDS_SECONDS = 0.2
+EXIT_BROKEN = 70
 
 
 class DrainingServer(uvicorn.Server):
@@ -64,7 +67,7 @@ class ServiceWorker(UvicornWorker):  # type: ignore[misc]
         loaded = threading.Event()
         threading.Thread(target=self._beat, args=(loaded,), daemon=True).start()
         try:
-            self.wsgi: FastAPI = self.app.build(self.slot)
+            self.wsgi: FastAPI = self.app.build(self.slot, self._leave)
             load_model(self.wsgi)
         except LoadFailed:
             sys.exit(EXIT_LOAD_FAILED)
@@ -74,6 +77,11 @@ class ServiceWorker(UvicornWorker):  # type: ignore[misc]
     def _beat(self, loaded: threading.Event) -> None:
         while not loaded.wait(HEARTBEAT_SECONDS):
             self.notify()
+
+    @staticmethod
+    def _leave() -> None:
+        """End this process whatever its threads do, once the answers that are on their way have left."""
+        asyncio.get_running_loop().call_later(LAST_WORDS_SECONDS, os._exit, EXIT_BROKEN)
 
     async def _serve(self) -> None:
         """Serve until the drain is over."""

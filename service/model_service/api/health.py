@@ -13,11 +13,11 @@ _STATUS = {State.READY: "ok", State.FAILED: "failed", State.DRAINING: "draining"
     "/health", summary="Readiness", responses={503: {"description": "Not ready: loading, or failed with the reason"}}
 )
 async def health(request: Request) -> Response:
-    """Answer 200 once the default model is proven in every worker, 503 before, with the state of each model."""
+    """Answer 200 once the default model is proven in every worker, 503 before, with every version's state."""
     board: Board = request.app.state.board
     status = _STATUS.get(board.overall(), "loading")
     models = request.app.state.registry.states()
-    loaded = all(model["state"] == "ready" for model in models)
+    loaded = models[0]["state"] == "ready"
     ready = status == "ok" and loaded
     body = {"status": status if loaded or status != "ok" else "loading", "model_loaded": loaded, "models": models}
     return respond(body, 200 if ready else 503, None if ready else {"Retry-After": "1"})

@@ -1,42 +1,34 @@
-"""What every endpoint shares: reading a JSON body, writing a JSON answer, the limit on bodies, the error handler."""
+"""What every endpoint shares: what a body may be, how an answer is written, the limit on bodies, the error handler."""
 
 from collections.abc import Mapping
 from typing import Any
 
-import orjson
 from fastapi import Request, Response
-from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from model_service.board import Board, State
-from model_service.errors import InvalidJson, PayloadTooLarge, ServiceError, UnsupportedMediaType, error_body
+from model_service.errors import PayloadTooLarge, ServiceError, UnsupportedMediaType, error_body
+from model_service.jsontext import dumps
+from model_service.telemetry.requests import exchange_of
 
 JSON = "application/json"
 
 
 def respond(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    """Write strict JSON: NaN and infinities become null, arrays and floats are written exactly."""
-    body = orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS)
-    return Response(body, status, headers, JSON)
+    """Write strict JSON."""
+    return Response(dumps(content), status, headers, JSON)
 
 
-async def read_json(request: Request) -> Any:
-    """Parse the request's body.
+def refuse_other_media(content_type: str) -> None:
+    """Let JSON pass, and a body that is not declared as anything.
 
     Raises:
         UnsupportedMediaType: it is declared as something else.
-        InvalidJson: it is not JSON; NaN and Infinity are not.
     """
-    declared = request.headers.get("content-type", JSON).partition(";")[0].strip().lower()
+    declared = (content_type or JSON).partition(";")[0].strip().lower()
     if declared != JSON and not declared.endswith("+json"):
         raise UnsupportedMediaType(f"expected content-type {JSON}, got {declared[:64]}")
-    try:
-        return orjson.loads(await request.body())
-    except orjson.JSONDecodeError as error:
-        raise InvalidJson(
-            f"the body is not valid JSON: {error.msg} at line {error.lineno} column {error.colno}"
-        ) from None
 
 
 async def on_service_error(_: Request, error: Exception) -> Response:
@@ -62,16 +54,10 @@ class DrainNotice:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        if scope["type"] != "http" or self._board.state(self._slot) is not State.DRAINING:
-            await self._app(scope, receive, send)
-            return
-
-        async def closing(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                MutableHeaders(scope=message)["connection"] = "close"
-            await send(message)
-
-        await self._app(scope, receive, closing)
+        exchange = exchange_of(scope)
+        if exchange is not None and self._board.state(self._slot) is State.DRAINING:
+            exchange.headers_out.append((b"connection", b"close"))
+        await self._app(scope, receive, send)
 
 
 class BodyLimit:
@@ -82,13 +68,16 @@ class BodyLimit:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        if scope["type"] != "http":
+        exchange = exchange_of(scope)
+        length = None if exchange is None else exchange.headers.get(b"content-length")
+        if exchange is None or (length is not None and int(length) <= self._limit):  # the server holds it to its word
             await self._app(scope, receive, send)
-            return
-        length = Headers(scope=scope).get("content-length", "0")
-        if length.isdigit() and int(length) > self._limit:
+        elif length is not None:
             await self._refuse(scope, receive, send)
-            return
+        else:
+            await self._count(scope, receive, send)
+
+    async def _count(self, scope: Scope, receive: Receive, send: Send) -> None:
         read = 0
 
         async def limited() -> Message:

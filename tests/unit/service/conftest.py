@@ -35,7 +35,7 @@ def iris_rows() -> list[list[float]]:
 
 @pytest.fixture
 def write_bundle(tmp_path: Path) -> Callable[..., Packed]:
-    """Write `files` (kind to estimator, or to raw bytes) as a bundle; keywords go to the manifest."""
+    """Write `files` (kind to estimator or bytes) as a bundle; keywords go to the manifest, `hooks` is their text."""
 
     def write(files: dict[str, Any], name: str = "iris", version: str = "1", **parts: Any) -> Packed:
         directory = tmp_path / "root" / name / version
@@ -52,6 +52,9 @@ def write_bundle(tmp_path: Path) -> Callable[..., Packed]:
         if isinstance(parts.get("golden"), Golden):
             (directory / "golden.json").write_bytes(dumps(parts["golden"]))
             parts["golden"] = "golden.json"
+        if "hooks" in parts:
+            (directory / "hooks.py").write_text(parts["hooks"])
+            parts["hooks"] = "hooks.py"
         entries = tuple(
             FileEntry(path.name, path.stat().st_size, sha256_file(path)) for path in sorted(directory.iterdir())
         )

@@ -6,9 +6,10 @@ import pytest
 from fastapi.testclient import TestClient
 from support.bundles import Packed
 
-from model_service.app import create_app
+from model_service.app import Place, create_app
 from model_service.board import Board, State
 from model_service.settings import Settings
+from model_service.telemetry.series import SharedSeries
 
 
 def test_ready_names_the_model_and_its_digest(client: TestClient, iris_bundle: Packed) -> None:
@@ -29,10 +30,14 @@ def test_before_the_model_is_loaded_nothing_but_liveness_is_green(iris_bundle: P
     assert client.get("/health/live").status_code == 200
 
 
+def place(board: Board, slot: int) -> Place:
+    return Place(board, SharedSeries(len(board.slots)), slot)
+
+
 def test_one_ready_worker_of_two_is_not_ready_until_the_other_is(iris_bundle: Packed) -> None:
     board = Board(2)
     first, second = board.claim(), board.claim()
-    with TestClient(create_app(Settings(model_root=iris_bundle.root), board, first)) as client:
+    with TestClient(create_app(Settings(model_root=iris_bundle.root), place(board, first))) as client:
         assert client.get("/health").json()["status"] == "loading"
         board.write(second, State.READY)
         assert client.get("/health").status_code == 200
@@ -43,7 +48,7 @@ def test_one_ready_worker_of_two_is_not_ready_until_the_other_is(iris_bundle: Pa
 def test_draining_is_not_ready_and_asks_clients_to_leave(iris_bundle: Packed) -> None:
     board = Board(1)
     slot = board.claim()
-    with TestClient(create_app(Settings(model_root=iris_bundle.root), board, slot)) as client:
+    with TestClient(create_app(Settings(model_root=iris_bundle.root), place(board, slot))) as client:
         assert "connection" not in client.get("/health").headers
         board.write(slot, State.DRAINING)
         response = client.get("/health")

@@ -8,6 +8,7 @@ that is gone costs a request nothing.
 import logging
 import os
 import threading
+from functools import cache
 
 from opentelemetry import context, propagate, trace
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -15,11 +16,10 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import SpanKind, StatusCode
-from starlette.datastructures import Headers
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from model_artifact import __version__
-from model_service.telemetry import PROBES
+from model_service.telemetry.requests import PROBES, Exchange, exchange_of, route_of
 
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 PROTOCOLS = ("OTEL_EXPORTER_OTLP_PROTOCOL", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL")
@@ -69,45 +69,61 @@ def shut_down(provider: TracerProvider) -> None:
 
 
 class Tracing:
-    """Continues the caller's trace (`traceparent`) and tells the log its id; probes make no spans."""
+    """Continues the caller's trace (`traceparent`), answers with it and tells the log its id; probes make no spans."""
 
     def __init__(self, app: ASGIApp, tracer: trace.Tracer) -> None:
         self._app, self._tracer = app, tracer
+        self._off = isinstance(tracer, trace.NoOpTracer)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request inside a server span."""
-        if scope["type"] != "http" or scope["path"] in PROBES:
+        exchange = exchange_of(scope)
+        if exchange is None or exchange.path in PROBES or (self._off and b"traceparent" not in exchange.headers):
             await self._app(scope, receive, send)
             return
-        parent = propagate.extract(dict(Headers(scope=scope)))
-        method = scope["method"]
-        attributes = {"http.request.method": method, "url.path": scope["path"], "url.scheme": scope["scheme"]}
-        span = self._tracer.start_span(method, parent, SpanKind.SERVER, attributes)
-        if span.get_span_context().is_valid:
-            scope["state"]["known"]["trace_id"] = trace.format_trace_id(span.get_span_context().trace_id)
+        span = self._start(scope, exchange)
         token = context.attach(trace.set_span_in_context(span))
-
-        async def observed(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                _describe(span, scope, message["status"])
-            await send(message)
-
         try:
-            await self._app(scope, receive, observed)
+            await self._app(scope, receive, send)
         except Exception as error:
             span.record_exception(error)
-            _describe(span, scope, 500)
             raise
         finally:
             context.detach(token)
+            _describe(span, exchange, scope)
             span.end()
 
+    def _start(self, scope: Scope, exchange: Exchange) -> trace.Span:
+        carrier = {name: exchange.headers.get(name.encode(), b"").decode("latin-1") for name in propagate_fields()}
+        attributes = {"http.request.method": exchange.method, "url.path": exchange.path, "url.scheme": scope["scheme"]}
+        span = self._tracer.start_span(exchange.method, propagate.extract(carrier), SpanKind.SERVER, attributes)
+        told = span.get_span_context()
+        if told.is_valid:
+            exchange.known["trace_id"] = trace.format_trace_id(told.trace_id)
+            exchange.headers_out.append((b"traceparent", _traceparent(told)))
+        if span.is_recording():
+            exchange.span = span
+        return span
 
-def _describe(span: trace.Span, scope: Scope, status: int) -> None:
-    route = getattr(scope.get("route"), "path", None)
+
+@cache
+def propagate_fields() -> tuple[str, ...]:
+    """The headers that the configured propagators read."""
+    return tuple(sorted(propagate.get_global_textmap().fields))
+
+
+def _traceparent(told: trace.SpanContext) -> bytes:
+    return f"00-{told.trace_id:032x}-{told.span_id:016x}-{told.trace_flags:02x}".encode()
+
+
+def _describe(span: trace.Span, exchange: Exchange, scope: Scope) -> None:
+    if not span.is_recording():
+        return
+    route = exchange.route or route_of(scope)
     if route is not None:
-        span.update_name(f"{scope['method']} {route}")
+        span.update_name(f"{exchange.method} {route}")
         span.set_attribute("http.route", route)
+    status = exchange.status or 500
     span.set_attribute("http.response.status_code", status)
     if status >= 500:
         span.set_status(StatusCode.ERROR)

@@ -1,0 +1,305 @@
+"""Micro-batches: requests that wait together are answered by one call of the model.
+
+A batch forms from what is waiting: whatever arrived in one turn of the event loop, or while the call before it ran.
+There is no fixed wait unless `window` sets one. Each version has its own batcher, and everything else that changes an
+answer is in its rows, so that a batch never mixes what must not be mixed. Calls that were measured to be cheaper than a
+hop to a thread run on the event loop; all others run in the version's own thread, one at a time.
+"""
+
+import asyncio
+import logging
+import math
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from itertools import accumulate
+from typing import Any
+
+from model_artifact.coercion import Row
+from model_service.errors import (
+    ClientLeft,
+    DeadlineExceeded,
+    ModelNotReady,
+    Overloaded,
+    PredictionFailed,
+    ServiceError,
+)
+from model_service.telemetry.batches import BatchTelemetry, Spanned
+
+TICK_SECONDS = 0.01
+"""How often deadlines and departed clients are looked for while a call runs in the thread."""
+RATE_WEIGHT = 0.2
+"""Of the newest call in the running mean of rows a second."""
+MAX_RETRY_AFTER = 60
+
+log = logging.getLogger(__name__)
+Predict = Callable[[list[Row]], "Answered"]
+
+
+class WrongRowCount(Exception):
+    """The model answered another number of rows than it was asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a batcher may do: rows of a call, rows that may wait, seconds to wait for more, rows to run on the loop."""
+
+    batch_rows: int
+    queue_rows: int
+    window: float
+    inline_rows: int
+    stuck_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """Answers to the rows of a call as plain values: a prediction each, and its probabilities where there are any."""
+
+    predictions: list[Any]
+    probabilities: list[list[float]] | None
+
+
+Part = tuple[Answered, int]
+"""A request's answers: those of its whole call, and the position of its first row in them."""
+
+
+class Item:
+    """One request in the queue."""
+
+    __slots__ = ("deadline", "future", "gone", "queued", "rows", "span", "watch")
+
+    def __init__(self, rows: list[Row], deadline: float, gone: Callable[[], Awaitable[None]], span: Spanned) -> None:
+        self.rows, self.deadline, self.gone, self.span = rows, deadline, gone, span
+        self.queued = time.perf_counter()
+        self.future: asyncio.Future[Part] = asyncio.get_running_loop().create_future()
+        self.watch: asyncio.Future[None] | None = None
+
+    def fail(self, error: Exception) -> None:
+        """Answer with an error, unless it is answered already."""
+        if not self.future.done():
+            self.future.set_exception(error)
+
+
+class Batcher:
+    """The queue in front of one loaded version."""
+
+    def __init__(
+        self, predict: Predict, limits: Limits, telemetry: BatchTelemetry, on_dead: Callable[[str], None]
+    ) -> None:
+        self._predict, self._limits, self._telemetry, self._on_dead = predict, limits, telemetry, on_dead
+        self._executor = ThreadPoolExecutor(1, "predict")
+        self._queue: deque[Item] = deque()
+        self._running: list[Item] = []
+        self._running_since = 0.0
+        self._queued_rows = 0
+        self._rows_per_second = 0.0
+        self._scheduled: asyncio.Handle | None = None
+        self._dead = False
+
+    async def submit(
+        self, rows: list[Row], deadline: float, gone: Callable[[], Awaitable[None]], span: Spanned = None
+    ) -> Part:
+        """Answer rows in a batch with whatever else waits.
+
+        Args:
+            rows: of one request, coerced; more than a call takes are answered in several calls.
+            deadline: by `time.perf_counter`.
+            gone: awaits the client's departure; it is asked only when the request has to wait.
+            span: the request's server span when it is traced.
+
+        Raises:
+            Overloaded: more rows wait than may, or the wait would outlast the deadline.
+            DeadlineExceeded: the time is over; what still waited is never computed.
+            PredictionFailed: the model raised for these rows, or answered another number of rows.
+            ClientLeft: nobody waits for the answer any more; what still waited is never computed.
+            ModelNotReady: the batcher broke; `on_dead` was told.
+        """
+        self._admit(len(rows), deadline)
+        item = Item(rows, deadline, gone, span)
+        self._queue.append(item)
+        self._queued_rows += len(rows)
+        if not self._running:
+            self._schedule()
+        try:
+            return await item.future
+        finally:
+            if item.watch is not None:
+                item.watch.cancel()
+
+    def close(self) -> None:
+        """Let the running call finish and stop the thread."""
+        self._executor.shutdown()
+
+    def _admit(self, rows: int, deadline: float) -> None:
+        if self._dead:
+            raise ModelNotReady("the model has stopped answering; this server is being replaced")
+        waiting = self._queued_rows
+        if not waiting:
+            return
+        wait = waiting / self._rows_per_second if self._rows_per_second else 0.0
+        if waiting + rows <= self._limits.queue_rows and wait <= deadline - time.perf_counter():
+            return
+        retry_after = min(MAX_RETRY_AFTER, max(1, math.ceil(wait)))
+        raise Overloaded(f"{waiting} rows wait already; try again in {retry_after} s", retry_after)
+
+    def _schedule(self) -> None:
+        full = self._queued_rows >= self._limits.batch_rows
+        if self._limits.window and full and isinstance(self._scheduled, asyncio.TimerHandle):
+            self._scheduled.cancel()
+            self._scheduled = None
+        if self._scheduled is not None:
+            return
+        loop = asyncio.get_running_loop()
+        if self._limits.window and not full:
+            oldest = self._queue[0].queued
+            delay = max(0.0, oldest + self._limits.window - time.perf_counter())
+            self._scheduled = loop.call_later(delay, self._flush, "window")
+        else:
+            self._scheduled = loop.call_soon(self._flush, "full" if full else "idle")
+
+    def _flush(self, reason: str) -> None:
+        self._scheduled = None
+        try:
+            self._call_what_waits(reason)
+        except Exception as error:  # a fault of ours: no request may wait for ever because of it
+            log.exception("batching failed")
+            self._die(f"batching failed: {error}")
+
+    def _die(self, reason: str) -> None:
+        self._dead = True
+        for item in (*self._running, *self._queue):
+            item.fail(PredictionFailed("the model has stopped answering; the cause is in the server's log"))
+        self._on_dead(reason)
+
+    def _call_what_waits(self, reason: str) -> None:
+        """Take batches until the queue is empty or a call runs in the thread."""
+        while self._queue and not self._running:
+            batch, rows = self._take()
+            if not batch:
+                return
+            self._telemetry.started(batch, rows, "full" if rows >= self._limits.batch_rows else reason)
+            if rows <= self._limits.inline_rows:
+                self._settle(batch, self._call(batch), rows)
+            else:
+                self._start(batch, rows)
+
+    def _take(self) -> tuple[list[Item], int]:
+        batch: list[Item] = []
+        rows, now = 0, time.perf_counter()
+        while self._queue:
+            item = self._queue[0]
+            if batch and rows + len(item.rows) > self._limits.batch_rows:
+                break
+            self._queue.popleft()
+            self._queued_rows -= len(item.rows)
+            if item.deadline <= now:
+                item.fail(_too_late())
+            if not item.future.done():
+                batch.append(item)
+                rows += len(item.rows)
+        return batch, rows
+
+    def _start(self, batch: list[Item], rows: int) -> None:
+        loop = asyncio.get_running_loop()
+        self._running, self._running_since = batch, time.perf_counter()
+        call = loop.run_in_executor(self._executor, self._call, batch)
+        call.add_done_callback(lambda done: self._finish(batch, done, rows))
+        loop.call_later(TICK_SECONDS, self._tick, batch)
+
+    def _finish(self, batch: list[Item], done: "asyncio.Future[_Outcome]", rows: int) -> None:
+        self._running = []
+        if done.exception() is not None:
+            self._die(f"batching failed: {done.exception()}")
+            return
+        self._settle(batch, done.result(), rows)
+        if self._queue:
+            self._schedule()
+
+    def _call(self, batch: list[Item]) -> "_Outcome":
+        """Answer a batch, in halves where it raises, so that one bad row fails alone; on the loop or in the thread."""
+        started = time.perf_counter()
+        with self._telemetry.calling(batch):
+            answers = self._attempt(batch)
+        return _Outcome(answers, started, time.perf_counter())
+
+    def _attempt(self, batch: list[Item]) -> list[Part | ServiceError]:
+        rows = [row for item in batch for row in item.rows] if len(batch) > 1 else batch[0].rows
+        try:
+            answered = self._in_calls(rows)
+        except WrongRowCount as error:
+            self._telemetry.wrong_row_count(str(error))
+            return [PredictionFailed("the model answered another number of rows than it was asked")] * len(batch)
+        except Exception as error:  # the model is unknown code
+            if len(batch) > 1:
+                half = len(batch) // 2
+                return self._attempt(batch[:half]) + self._attempt(batch[half:])
+            self._telemetry.raised(error)
+            return [PredictionFailed("the model could not answer this input; the cause is in the server's log")]
+        return _split(answered, batch)
+
+    def _in_calls(self, rows: list[Row]) -> Answered:
+        limit = self._limits.batch_rows
+        if len(rows) <= limit:
+            return self._predict(rows)
+        parts = [self._predict(rows[start : start + limit]) for start in range(0, len(rows), limit)]
+        predictions = [value for part in parts for value in part.predictions]
+        scores = [row for part in parts for row in part.probabilities or ()]
+        return Answered(predictions, scores or None)
+
+    def _settle(self, batch: list[Item], outcome: "_Outcome", rows: int) -> None:
+        seconds = max(outcome.ended - outcome.started, 1e-9)
+        self._rows_per_second += RATE_WEIGHT * (rows / seconds - self._rows_per_second)
+        self._telemetry.ended(batch, outcome.started, outcome.ended)
+        for item, answer in zip(batch, outcome.answers, strict=True):
+            if isinstance(answer, ServiceError):
+                item.fail(answer)
+            elif not item.future.done():
+                item.future.set_result(answer)
+
+    def _tick(self, batch: list[Item]) -> None:
+        """While `batch` runs in the thread: deadlines, departed clients, and a call that never ends."""
+        if self._running is not batch:
+            return
+        now = time.perf_counter()
+        for item in (*batch, *self._queue):
+            if item.deadline <= now:
+                item.fail(_too_late())
+            elif item.watch is None:
+                item.watch = asyncio.ensure_future(item.gone())
+                item.watch.add_done_callback(partial(self._left, item))
+        self._forget_settled()
+        if now - self._running_since > self._limits.stuck_seconds:
+            self._die(f"a call of the model has not ended in {self._limits.stuck_seconds:g} s")
+            return
+        asyncio.get_running_loop().call_later(TICK_SECONDS, self._tick, batch)
+
+    def _forget_settled(self) -> None:
+        """Drop what was answered while it waited, so that it takes no room in the queue."""
+        waiting = [item for item in self._queue if not item.future.done()]
+        if len(waiting) < len(self._queue):
+            self._queue = deque(waiting)
+            self._queued_rows = sum(len(item.rows) for item in waiting)
+
+    def _left(self, item: Item, watch: "asyncio.Future[None]") -> None:
+        if not watch.cancelled() and not item.future.done():
+            self._telemetry.cancelled()
+            item.fail(ClientLeft())
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    answers: list[Part | ServiceError]
+    started: float
+    ended: float
+
+
+def _split(answered: Answered, batch: list[Item]) -> list[Part | ServiceError]:
+    starts = accumulate((len(item.rows) for item in batch[:-1]), initial=0)
+    return [(answered, start) for start in starts]
+
+
+def _too_late() -> DeadlineExceeded:
+    return DeadlineExceeded("the request was not answered within its time; send fewer at once, or allow it more")

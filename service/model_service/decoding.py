@@ -1,0 +1,153 @@
+"""Request bodies straight into rows, by decoders compiled from the signature.
+
+They take only what the rules of `model_artifact.coercion` take, and make the same rows of it; to anything else they
+say `None`, and the rules themselves decide and explain. So there is one source for what is refused and why, and a
+valid body costs little more than parsing it.
+"""
+
+import math
+import re
+from collections.abc import Callable, Sequence
+from operator import attrgetter
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from model_artifact.coercion import Row
+from model_artifact.dtypes import FLOAT32_MAX, FLOAT64_MAX, NULL_TEXT, integer_bounds
+from model_artifact.signature import Feature, Signature
+
+Decode = Callable[[bytes], list[Row] | None]
+_WRITTEN_NULL_TEXT = re.compile(NULL_TEXT.encode() + rb"|\\u(?i:fdd0)")
+_INT64_MAX = integer_bounds("int64")[1]
+_LIMITS = {"float32": FLOAT32_MAX, "float64": FLOAT64_MAX}
+
+
+class Decoders:
+    """The compiled forms of `/predict` and `/predict/batch` bodies."""
+
+    def __init__(self, signature: Signature) -> None:
+        self._has_text = any(feature.dtype in {"string", "any"} for feature in signature.inputs)
+        types = [_type(feature) for feature in signature.inputs]
+        self._one: list[Decode] = []
+        self._many: list[Decode] = []
+        if all(kind is not None for kind in types) and not signature.rules:
+            self._compile(signature, types)
+
+    def one(self, body: bytes) -> list[Row] | None:
+        """The row of a `/predict` body, in a list; none where the rules have to look."""
+        return self._first(self._one, body)
+
+    def many(self, body: bytes) -> list[Row] | None:
+        """The rows of a `/predict/batch` body; none where the rules have to look."""
+        return self._first(self._many, body)
+
+    def _first(self, decoders: Sequence[Decode], body: bytes) -> list[Row] | None:
+        if self._has_text and _WRITTEN_NULL_TEXT.search(body):
+            return None
+        for decode in decoders:
+            try:
+                return decode(body)
+            except (msgspec.DecodeError, RecursionError):
+                continue
+        return None
+
+    def _compile(self, signature: Signature, types: list[Any]) -> None:
+        positional: Any = tuple.__class_getitem__(tuple(types))
+        named = _named(signature, types)
+        take = _values_of(named)
+        for features, rows in ((positional, _positions), (named, take)):
+            wrapped = msgspec.defstruct("Wrapped", [("features", features)], forbid_unknown_fields=True)
+            self._one.append(_decoder(wrapped, _alone, _unwrapped(rows)))
+            self._many.append(_decoder(_requests(wrapped), _requested, _unwrapped(rows)))
+        self._one.append(_decoder(named, _alone, take))
+        self._many.append(_decoder(_requests(named), _requested, take))
+
+
+def _decoder(kind: Any, items: Callable[[Any], list[Any]], rows: Callable[[list[Any]], list[Row]]) -> Decode:
+    decode = msgspec.json.Decoder(kind).decode
+    return lambda body: rows(items(decode(body)))
+
+
+def _requests(item: Any) -> Any:
+    listed: Any = list.__class_getitem__(item)
+    return msgspec.defstruct("Requests", [("requests", listed)], forbid_unknown_fields=True)
+
+
+def _alone(body: Any) -> list[Any]:
+    return [body]
+
+
+def _requested(body: Any) -> list[Any]:
+    requests: list[Any] = body.requests
+    return requests
+
+
+def _unwrapped(rows: Callable[[list[Any]], list[Row]]) -> Callable[[list[Any]], list[Row]]:
+    return lambda items: rows([item.features for item in items])
+
+
+def _positions(rows: list[Any]) -> list[Row]:
+    return rows
+
+
+def _named(signature: Signature, types: list[Any]) -> Any:
+    """A struct with a field for each feature; those computed when left out have to be there, the rules do the rest."""
+    fields: list[Any] = []
+    for index, (feature, kind) in enumerate(zip(signature.inputs, types, strict=True)):
+        if feature.required or feature.computed is not None:
+            fields.append((f"f{index}", kind))
+        else:
+            default = None if feature.default is None else feature.converter()(feature.default)
+            fields.append((f"f{index}", kind, default))
+    names = {f"f{index}": feature.name for index, feature in enumerate(signature.inputs)}
+    return msgspec.defstruct("Named", fields, rename=names, forbid_unknown_fields=True, kw_only=True)
+
+
+def _values_of(named: Any) -> Callable[[list[Any]], list[Row]]:
+    fields = named.__struct_fields__
+    get = attrgetter(*fields)
+    if len(fields) == 1:
+        return lambda rows: [(get(row),) for row in rows]
+    return lambda rows: [get(row) for row in rows]
+
+
+def _type(feature: Feature) -> Any:
+    """The type whose values are exactly those that the rules take; none where there is no such type."""
+    kind = _categories(feature) if feature.categories is not None else _plain(feature)
+    return kind | None if feature.nullable and kind is not None else kind
+
+
+def _categories(feature: Feature) -> Any:
+    texts = all(type(category) is str for category in feature.categories or ())
+    return Literal[tuple(feature.categories or ())] if texts and feature.dtype == "string" else None
+
+
+def _plain(feature: Feature) -> Any:
+    if feature.dtype in {"bool", "string"}:
+        return {"bool": bool, "string": str}[feature.dtype]
+    if feature.dtype in _LIMITS:
+        limit = _LIMITS[feature.dtype]
+        return _bounded(float, feature.limits, -limit, limit)
+    if feature.dtype == "any":
+        return None
+    low, high = integer_bounds(feature.dtype)
+    exact = all(float(limit).is_integer() for limit in feature.limits.values())
+    return _bounded(int, feature.limits, low, high) if high <= _INT64_MAX and exact else None
+
+
+def _bounded(kind: type[float], limits: dict[str, float], low: float, high: float) -> Any:
+    """Numbers within the dtype's range and the feature's own limits; none where both kinds of one limit are set."""
+    if {"ge", "gt"} <= limits.keys() or {"le", "lt"} <= limits.keys():
+        return None
+    bounds: dict[str, Any] = {
+        "ge": kind(max(limits.get("ge", low), low)),
+        "le": kind(min(limits.get("le", high), high)),
+    }
+    if limits.get("gt", -math.inf) >= low:
+        bounds |= {"gt": kind(limits["gt"])}
+        del bounds["ge"]
+    if limits.get("lt", math.inf) <= high:
+        bounds |= {"lt": kind(limits["lt"])}
+        del bounds["le"]
+    return Annotated[kind, msgspec.Meta(**bounds)]

@@ -1,0 +1,24 @@
+"""JSON in and out: strict, and with one sentence for what is not JSON."""
+
+from typing import Any
+
+import msgspec
+
+from model_service.errors import InvalidJson
+
+dumps = msgspec.json.Encoder().encode
+"""Plain values as JSON: NaN and infinities become null, floats are written so that they read back exactly."""
+
+
+def loads(body: bytes) -> Any:
+    """Parse a request's body.
+
+    Raises:
+        InvalidJson: it is not JSON; NaN and Infinity are not, nor is nesting beyond the interpreter's depth.
+    """
+    try:
+        return msgspec.json.decode(body)
+    except msgspec.DecodeError as error:
+        raise InvalidJson(f"the body is not valid JSON: {error}") from None
+    except RecursionError:
+        raise InvalidJson("the body is nested too deeply") from None

@@ -1,0 +1,93 @@
+"""Logs as JSON lines on standard output, set up once."""
+
+import asyncio
+import logging
+import sys
+import traceback
+from contextlib import nullcontext
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message", "taskName"}
+_encode = msgspec.json.Encoder(enc_hook=str).encode
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line: time, level, logger, message, whatever was given as `extra`, and the exception."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Format one record."""
+        line: dict[str, Any] = {
+            "time": timestamp(record.created),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        line |= {key: value for key, value in vars(record).items() if key not in _STANDARD}
+        if record.exc_info and record.exc_info[0] is not None:
+            line["exception"] = "".join(traceback.format_exception(*record.exc_info)).rstrip()
+        return _encode(line).decode()
+
+
+def timestamp(seconds: float) -> str:
+    """A time since the epoch as ISO 8601 in UTC, with milliseconds."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+class JsonHandler(logging.StreamHandler):  # type: ignore[type-arg]  # generic for mypy only
+    """Writes to standard output, as it is when the handler is made."""
+
+    def __init__(self) -> None:
+        super().__init__(sys.stdout)
+        self.setFormatter(JsonFormatter())
+
+    def write(self, text: str) -> None:
+        """Write lines that are formatted already."""
+        with self.lock or nullcontext():
+            self.stream.write(text)
+            self.flush()
+
+
+def set_up_logging(level: str) -> None:
+    """Send every logger's lines through one handler; calling it again replaces the handler, never adds one."""
+    handler = JsonHandler()
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    logging.captureWarnings(True)
+    for name in ("uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi"):
+        logger = logging.getLogger(name)
+        logger.handlers.clear()
+        logger.propagate = name != "uvicorn.access"  # our own access lines carry more
+        logger.setLevel(logging.NOTSET)
+
+
+class LineLog:
+    """Lines of the same shape as the other logs, written once a turn of the event loop instead of one by one.
+
+    A line costs a tenth of a log record, which at twenty thousand requests a second decides.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._logger = logging.getLogger(name)
+        self._lines: list[bytes] = []
+
+    @property
+    def wanted(self) -> bool:
+        """Whether the log level lets these lines through."""
+        return self._logger.isEnabledFor(logging.INFO)
+
+    def write(self, time: float, message: str, fields: dict[str, Any]) -> None:
+        """Add a line; call it on the event loop, and only when it is `wanted`."""
+        line = {"time": timestamp(time), "level": "info", "logger": self._name, "message": message, **fields}
+        if not self._lines:
+            asyncio.get_running_loop().call_soon(self._flush)
+        self._lines.append(_encode(line))
+
+    def _flush(self) -> None:
+        text = b"\n".join([*self._lines, b""]).decode()
+        self._lines.clear()
+        for handler in logging.getLogger().handlers:
+            if isinstance(handler, JsonHandler):
+                handler.write(text)

@@ -1,0 +1,148 @@
+"""The outermost layer of the request pipeline: an id, a log line and a measurement for every request."""
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from model_service.errors import error_body
+from model_service.ids import make_id
+from model_service.telemetry.logs import LineLog
+from model_service.telemetry.metrics import Metrics
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Span
+
+PROBES = frozenset({"/health", "/health/live", "/metrics"})
+MAX_REQUEST_ID = 128
+CLIENT_CLOSED_REQUEST = 499
+"""What access logs call a request whose client left, after nginx."""
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"})
+OTHER_METHOD, NO_ROUTE = "_OTHER", "unmatched"
+"""Labels must be few: clients choose methods and paths."""
+
+
+class RequestLog:
+    """Gives every request an id, writes its access line, counts it, and turns what nobody caught into an error answer.
+
+    Healthy probes and scrapes write no line and are not counted: they would drown the rest.
+    """
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self._app, self._metrics = app, metrics
+        self._active = metrics.gauge("http_server_active_requests")
+        self._lines = LineLog("model_service.access")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        exchange = Exchange(scope, send, self._count)
+        self._active.add()
+        try:
+            await self._app(scope, receive, exchange.send)
+        except ClientDisconnect:
+            exchange.status = exchange.status or CLIENT_CLOSED_REQUEST
+        except Exception:
+            logging.getLogger(__name__).exception("unhandled error", extra={"request_id": exchange.request_id})
+            await exchange.fail()
+        finally:
+            self._active.add(-1)
+            if exchange.path not in PROBES or exchange.status >= 400:
+                self._log(exchange)
+
+    def _count(self, exchange: "Exchange") -> None:
+        if exchange.path in PROBES:
+            return
+        labels = (
+            exchange.method if exchange.method in METHODS else OTHER_METHOD,
+            exchange.route or route_of(exchange.scope) or NO_ROUTE,
+            str(exchange.status),
+        )
+        elapsed = time.perf_counter() - exchange.started
+        self._metrics.histogram("http_server_request_duration_seconds", *labels).observe(elapsed)
+
+    def _log(self, exchange: "Exchange") -> None:
+        if not self._lines.wanted:
+            return
+        message = f"{exchange.method} {exchange.path} {exchange.status}"
+        fields = {
+            "method": exchange.method,
+            "path": exchange.path,
+            "status": exchange.status,
+            "duration_ms": round((time.perf_counter() - exchange.started) * 1000, 3),
+            "request_id": exchange.request_id,
+            **exchange.known,
+        }
+        self._lines.write(time.time(), message, fields)
+
+
+class Exchange:
+    """One request and its answer; the layers further in find it with `exchange_of`.
+
+    Attributes:
+        headers: of the request, names in lower case; of a repeated one the last.
+        headers_out: more headers of the answer.
+        known: what the layers learn about the request and the access line should tell.
+        route: the path's template, for labels, where no router finds it.
+        span: the server span, when this request is traced.
+        started: when it arrived, by `time.perf_counter`.
+    """
+
+    __slots__ = (
+        "_count", "_send", "headers", "headers_out", "known", "method", "path", "request_id", "route", "scope", "span",
+        "started", "status",
+    )  # fmt: skip
+
+    def __init__(self, scope: Scope, send: Send, count: Callable[["Exchange"], None]) -> None:
+        self.started = time.perf_counter()
+        self._send, self._count, self.scope = send, count, scope
+        self.method: str = scope["method"]
+        self.path: str = scope["path"]
+        self.headers: dict[bytes, bytes] = dict(scope["headers"])
+        self.status = 0
+        self.route: str | None = None
+        self.span: Span | None = None
+        self.known: dict[str, Any] = {}
+        self.request_id = _given_id(self.headers) or make_id()
+        self.headers_out = [(b"x-request-id", self.request_id.encode("latin-1"))]
+        scope.setdefault("state", {})["exchange"] = self
+
+    async def send(self, message: Message) -> None:
+        """Send a part of the answer; its head is counted first, so that a scrape after an answer knows of it."""
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            message["headers"] = [*message.get("headers", ()), *self.headers_out]
+            self._count(self)
+        await self._send(message)
+
+    async def fail(self) -> None:
+        """Answer that the server failed, unless an answer is on its way already."""
+        if self.status:
+            return
+        sentence = "the server failed; its log has the request id and the cause"
+        body = msgspec.json.encode(error_body("internal_error", sentence))
+        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+        await self.send({"type": "http.response.start", "status": 500, "headers": headers})
+        await self.send({"type": "http.response.body", "body": body})
+
+
+def _given_id(headers: Mapping[bytes, bytes]) -> str | None:
+    given = headers.get(b"x-request-id", b"").decode("latin-1")
+    return given if 0 < len(given) <= MAX_REQUEST_ID and given.isprintable() else None
+
+
+def exchange_of(scope: Scope) -> Exchange | None:
+    """The exchange of a request; none for what is not HTTP."""
+    return scope.get("state", {}).get("exchange") if scope["type"] == "http" else None
+
+
+def route_of(scope: Scope) -> str | None:
+    """The template of the path that the router found."""
+    path: str | None = getattr(scope.get("route"), "path", None)
+    return path

@@ -1,0 +1,72 @@
+"""The metrics of all workers as one: what scrapes and exporters read."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import accumulate
+
+from model_artifact import __version__
+from model_service.board import Board
+from model_service.telemetry.metrics import METRICS, Metric, decode_key
+from model_service.telemetry.series import SharedSeries
+
+WORKERS = Metric("service_workers", "gauge", "Worker processes: configured, and live (proven).", ("state",))
+INFO = Metric("service_info", "gauge", "Always 1; the version is in the label.", ("version",))
+
+
+@dataclass(slots=True)
+class Total:
+    """One series: label values, and numbers (one, or a histogram's counts by bucket and then its sum)."""
+
+    labels: tuple[str, ...]
+    values: list[float]
+
+    @property
+    def cumulative(self) -> list[float]:
+        """A histogram's counts up to each bound; the last is the number of observations."""
+        return list(accumulate(self.values[:-1]))
+
+
+@dataclass(slots=True)
+class Family:
+    """One metric with all of its series."""
+
+    metric: Metric
+    bounds: tuple[float, ...] = ()
+    totals: list[Total] = field(default_factory=list)
+
+
+class Totals:
+    """Reads every slot; workers that ended still count in counters and histograms, not in gauges."""
+
+    def __init__(self, series: SharedSeries, board: Board, latency_buckets: Sequence[float]) -> None:
+        self._series, self._board, self._latency = series, board, tuple(latency_buckets)
+
+    def families(self) -> list[Family]:
+        """Every metric that has a value, in the table's order."""
+        found = {metric.name: Family(metric, self._bounds(metric)) for metric in METRICS}
+        series: dict[bytes, Total] = {}
+        for slot in self._board.slots:
+            for key, cells in self._series.read(slot):
+                if key not in series:
+                    metric, labels = decode_key(key)
+                    series[key] = Total(labels, [0.0] * len(cells))
+                    found[metric.name].totals.append(series[key])
+                self._merge(series[key], key, list(cells), alive=self._board.is_taken(slot))
+        return [family for family in found.values() if family.totals] + self._own()
+
+    def _merge(self, total: Total, key: bytes, values: list[float], *, alive: bool) -> None:
+        metric, _ = decode_key(key)
+        if metric.kind == "gauge" and not alive:
+            return
+        combine = max if metric.combine == "max" else float.__add__
+        total.values = [combine(left, right) for left, right in zip(total.values, values, strict=True)]
+
+    def _bounds(self, metric: Metric) -> tuple[float, ...]:
+        return self._latency if metric.buckets == "latency" else metric.buckets
+
+    def _own(self) -> list[Family]:
+        workers = {"configured": self._board.configured, "live": self._board.live()}
+        return [
+            Family(WORKERS, (), [Total((state,), [float(count)]) for state, count in workers.items()]),
+            Family(INFO, (), [Total((__version__,), [1.0])]),
+        ]
