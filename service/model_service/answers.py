@@ -1,7 +1,6 @@
 """What a model answered as clients read it, written by encoders compiled from the signature."""
 
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -64,22 +63,19 @@ class Writer:
     def predictions(self, part: Part, rows: int) -> list[Prediction]:
         """The answers to a request's rows, each with an id of its own."""
         now = timestamp(time.time())
-        return [
-            Prediction(value, named, score, scores, self._name, self._version, make_id(), now)
-            for value, named, score, scores in self._values(part, rows)
-        ]
-
-    def _values(self, part: Part, rows: int) -> Iterator[tuple[Any, Any, float | None, Any]]:
         answered, start = part
-        for index in range(start, start + rows):
-            value = answered.predictions[index]
-            named = self._name_of(value) if self._classifies else None
-            if answered.probabilities is None:
-                yield value, named, None, None
-            else:
-                row = answered.probabilities[index]
-                position = self._index.get(named)
-                yield value, named, None if position is None else row[position], self._scores(*row)
+        return [self._prediction(answered, index, now) for index in range(start, start + rows)]
+
+    def _prediction(self, answered: Answered, index: int, now: str) -> Prediction:
+        value = answered.predictions[index]
+        named = self._name_of(value) if self._classifies else None
+        score = scores = None
+        if answered.probabilities is not None:
+            row = answered.probabilities[index]
+            scores = self._scores(*row)
+            position = self._index.get(named)
+            score = None if position is None else row[position]
+        return Prediction(value, named, score, scores, self._name, self._version, make_id(), now)
 
     def _name_of(self, value: Any) -> Any:
         if isinstance(value, list):

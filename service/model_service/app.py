@@ -12,12 +12,13 @@ from fastapi.openapi.utils import get_openapi
 from opentelemetry.trace import NoOpTracer
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from model_artifact import __version__
-from model_service.api import documentation, health, predict
+from model_service.api import documentation, health, page, predict
 from model_service.api import metrics as scrape
 from model_service.api.hot import HotRoutes
-from model_service.api.http import DrainNotice, on_http_error, on_service_error
+from model_service.api.http import DrainNotice, on_failure, on_http_error, on_service_error
 from model_service.api.layers import http_layers
 from model_service.board import Board, State
 from model_service.errors import LoadFailed, ModelNotReady, ServiceError
@@ -25,7 +26,7 @@ from model_service.loading import Loaded
 from model_service.predictor import Predictor
 from model_service.registry import Registry
 from model_service.settings import Settings, load_settings
-from model_service.telemetry.logs import set_up_logging
+from model_service.telemetry.logs import LineLog, set_up_logging
 from model_service.telemetry.metrics import Metrics
 from model_service.telemetry.requests import RequestLog
 from model_service.telemetry.series import SharedSeries
@@ -33,7 +34,7 @@ from model_service.telemetry.totals import Totals
 from model_service.telemetry.tracing import Tracing, make_provider, shut_down
 
 log = logging.getLogger(__name__)
-ROUTERS = (health.router, predict.router, scrape.router)
+ROUTERS = (health.router, predict.router, scrape.router, page.router)
 DESCRIPTION = "Predictions from a verified model. Every error is `{error, message, detail}` with field and row."
 
 
@@ -62,6 +63,25 @@ class Place:
         return cls(board, SharedSeries(len(board.slots)))
 
 
+class Service(FastAPI):
+    """FastAPI with the request pipeline around it instead of inside: a hot request does not enter the framework."""
+
+    _pipeline: ASGIApp
+
+    def surround(self, *layers: Middleware) -> None:
+        """Set the pipeline, outermost layer first."""
+        self._pipeline = super().__call__
+        for layer in reversed(layers):
+            self._pipeline = layer.cls(self._pipeline, *layer.args, **layer.kwargs)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request through the pipeline, anything else as the framework does."""
+        if scope["type"] == "http":
+            await self._pipeline(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
+
+
 def create_app(settings: Settings | None = None, place: Place | None = None) -> FastAPI:
     """Build the service.
 
@@ -81,23 +101,25 @@ def create_app(settings: Settings | None = None, place: Place | None = None) -> 
     metrics = Metrics(place.series, place.slot, settings.latency_buckets)
     registry = Registry(settings, metrics, tracer, lambda reason: _give_up(place, reason))
     predictor = Predictor(registry, settings, metrics)
-    app = FastAPI(
+    lines = LineLog("model_service.access")
+    app = Service(
         title="Modelport",
         description=DESCRIPTION,
         version=__version__,
+        docs_url=None,
+        redoc_url=None,
         lifespan=_lifespan,
-        # The request pipeline, outermost first.
-        middleware=[
-            Middleware(RequestLog, metrics=metrics),
-            Middleware(Tracing, tracer=tracer),
-            Middleware(DrainNotice, board=place.board, slot=place.slot),
-            *http_layers(settings),
-            Middleware(HotRoutes, predictor=predictor),
-        ],
-        exception_handlers={ServiceError: on_service_error, HTTPException: on_http_error},
+        exception_handlers={ServiceError: on_service_error, HTTPException: on_http_error, Exception: on_failure},
+    )
+    app.surround(
+        Middleware(RequestLog, metrics=metrics, lines=lines),
+        Middleware(Tracing, tracer=tracer),
+        Middleware(DrainNotice, board=place.board, slot=place.slot),
+        *http_layers(settings),
+        Middleware(HotRoutes, predictor=predictor),
     )
     totals = Totals(place.series, place.board, settings.latency_buckets)
-    parts = {"settings": settings, "registry": registry, "provider": provider, "predictor": predictor}
+    parts = {"settings": settings, "registry": registry, "provider": provider, "predictor": predictor, "lines": lines}
     for name, part in (parts | {"place": place, "board": place.board, "totals": totals}).items():
         setattr(app.state, name, part)
     for router in ROUTERS:
@@ -132,6 +154,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     await asyncio.to_thread(load_model, app)
     yield
     app.state.registry.close()
+    app.state.lines.flush()
     if app.state.provider is not None:
         await asyncio.to_thread(shut_down, app.state.provider)
 
@@ -144,7 +167,7 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
     if app.openapi_schema is None:
         document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
         document.setdefault("components", {}).setdefault("schemas", {}).update(
-            documentation.schemas(served.schema.signature, app.state.settings.max_batch_rows)
+            documentation.schemas(served.schema.signature, app.state.settings.max_batch_rows, served.hooks)
         )
         app.openapi_schema = document
     return app.openapi_schema

@@ -48,7 +48,7 @@ class Decoders:
         for decode in decoders:
             try:
                 return decode(body)
-            except (msgspec.DecodeError, RecursionError):
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                 continue
         return None
 

@@ -167,3 +167,6 @@ class SettingsInvalid(Exception):
 def error_body(code: str, message: str, detail: Sequence[Mapping[str, Any]] = ()) -> dict[str, Any]:
     """The one shape of an error's body."""
     return {"error": code, "message": message, "detail": list(detail)}
+
+
+FAILURE = error_body("internal_error", "the server failed; its log has the request id and the cause")

@@ -20,5 +20,7 @@ def loads(body: bytes) -> Any:
         return msgspec.json.decode(body)
     except msgspec.DecodeError as error:
         raise InvalidJson(f"the body is not valid JSON: {error}") from None
+    except UnicodeDecodeError:  # of names; for values it is a DecodeError
+        raise InvalidJson("the body is not valid JSON: it is not UTF-8") from None
     except RecursionError:
         raise InvalidJson("the body is nested too deeply") from None

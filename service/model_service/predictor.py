@@ -12,6 +12,7 @@ from opentelemetry.trace import Span
 from model_artifact.coercion import Row, show
 from model_service.answers import BatchPrediction
 from model_service.errors import ClientLeft, ServiceError
+from model_service.hooks import Hooks
 from model_service.jsontext import dumps, loads
 from model_service.registry import Registry, Version
 from model_service.schema import requests_of
@@ -61,23 +62,23 @@ class Predictor:
         self._logged = settings.log_input_fields
         self._in_flight = metrics.gauge("model_requests_in_flight")
 
-    async def one(self, body: bytes, choice: Choice, call: Call) -> bytes:
+    def one(self, body: bytes, choice: Choice, call: Call) -> Awaitable[bytes]:
         """Answer one `/predict` body.
 
         Raises:
             ServiceError: see `model_service.errors`.
             ClientLeft: nobody waits for the answer.
         """
-        return await self._observed(body, choice, call, many=False)
+        return self._observed(body, choice, call, many=False)
 
-    async def batch(self, body: bytes, choice: Choice, call: Call) -> bytes:
+    def batch(self, body: bytes, choice: Choice, call: Call) -> Awaitable[bytes]:
         """Answer `{"requests": [...]}` with `{predictions, batch_size, processing_time}`, the time in seconds.
 
         Raises:
             ServiceError: see `model_service.errors`; one bad row refuses the whole batch, naming it.
             ClientLeft: nobody waits for the answer.
         """
-        return await self._observed(body, choice, call, many=True)
+        return self._observed(body, choice, call, many=True)
 
     async def _observed(self, body: bytes, choice: Choice, call: Call, *, many: bool) -> bytes:
         name = version = ""
@@ -102,7 +103,12 @@ class Predictor:
 
     async def _answer(self, body: bytes, version: Version, call: Call, *, many: bool) -> bytes:
         started = time.perf_counter()
-        rows = await self._rows(body, version, many=many)
+        if version.hooks is not None:
+            rows = await self._through(version.hooks, body, version, many=many)
+        elif many:
+            rows = version.schema.decode_many(body, self._max_rows)
+        else:
+            rows = version.schema.decode_one(body)
         version.input.observe(time.perf_counter() - started)
         if self._logged:
             call.known["inputs"] = self._shown(rows, version)
@@ -119,12 +125,9 @@ class Predictor:
         version.output.observe(time.perf_counter() - answered)
         return content
 
-    async def _rows(self, body: bytes, version: Version, *, many: bool) -> list[Row]:
-        schema, hooks = version.schema, version.hooks
-        if hooks is None:
-            return schema.decode_many(body, self._max_rows) if many else schema.decode_one(body)
+    async def _through(self, hooks: Hooks, body: bytes, version: Version, *, many: bool) -> list[Row]:
         values = requests_of(loads(body), self._max_rows) if many else [loads(body)]
-        return schema.decode(await asyncio.to_thread(hooks.before, values))
+        return version.schema.decode(await asyncio.to_thread(hooks.before, values))
 
     def _shown(self, rows: list[Row], version: Version) -> list[dict[str, str]]:
         names = version.schema.signature.names

@@ -2,8 +2,9 @@
 
 `modelport pack` compares these answers with the estimator's own, so that what is proven is what runs. Rows come as
 JSON on standard input, `{"rows": [[value, ...], ...]}` in the signature's order with null for missing values; answers
-go to standard output: `{"answers": [{"prediction", "probabilities"}], "load_seconds", "single_row_seconds",
-"peak_rss_bytes"}`.
+go to standard output: `{"answers": [{"prediction", "probabilities"}], "requests", "load_seconds",
+"single_row_seconds", "peak_rss_bytes"}`. With `"hooks": true` the rows are requests and go through the bundle's hooks;
+the hooks' own examples stand in for them, where there are any.
 """
 
 import argparse
@@ -17,7 +18,7 @@ from typing import Any
 from model_artifact.bundle import open_bundle
 from model_artifact.coercion import Row
 from model_artifact.errors import ArtifactError
-from model_service import runtimes
+from model_service import hooks, proving, runtimes
 from model_service.errors import LoadFailed, ServiceError
 from model_service.jsontext import dumps, loads
 from model_service.runtimes.base import Runtime
@@ -50,12 +51,19 @@ def prove(directory: Path, kind: Any, trusted: bool, document: dict[str, Any]) -
     started = time.perf_counter()
     runtime = runtimes.load(kind, bundle.path(chosen.path), bundle.manifest.signature, trusted=trusted)
     loaded = time.perf_counter() - started
-    rows = Schema(runtime.signature).decode(document["rows"])
+    schema, requests = Schema(runtime.signature), document["rows"]
+    found = hooks.load(bundle, trusted) if document.get("hooks") else None
+    if found is None:
+        rows = schema.decode(requests)
+    else:
+        requests = list(found.examples) or requests
+        rows, _ = proving.through(requests, runtime, schema, found)
     answers = [
         answer for start in range(0, len(rows), CHUNK_ROWS) for answer in _answer(runtime, rows[start:][:CHUNK_ROWS])
     ]
     return {
         "answers": answers,
+        "requests": requests if found else None,
         "load_seconds": loaded,
         "single_row_seconds": _single_row_seconds(runtime, rows[0]) if rows else None,
         "peak_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,

@@ -1,6 +1,7 @@
 """One worker process: loads its model before it accepts, and leaves without dropping a request."""
 
 import asyncio
+import gc
 import logging
 import math
 import os
@@ -25,6 +26,15 @@ if TYPE_CHECKING:
 HEARTBEAT_SECONDS = 1.0
 LAST_WORDS_SECONDS = 0.2
 EXIT_BROKEN = 70
+COLLECT_AFTER = 20_000
+"""Container objects more than were freed."""
+
+
+def spare_the_collector() -> None:
+    """Have the garbage collector look at requests only, and less often: they leave hardly any cycles behind."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(COLLECT_AFTER)
 
 
 class DrainingServer(uvicorn.Server):
@@ -69,6 +79,7 @@ class ServiceWorker(UvicornWorker):  # type: ignore[misc]
         try:
             self.wsgi: FastAPI = self.app.build(self.slot, self._leave)
             load_model(self.wsgi)
+            spare_the_collector()
         except LoadFailed:
             sys.exit(EXIT_LOAD_FAILED)
         finally:
@@ -87,6 +98,7 @@ class ServiceWorker(UvicornWorker):  # type: ignore[misc]
         """Serve until the drain is over."""
         settings, board = self.wsgi.state.settings, self.wsgi.state.board
         self.config.app = self.wsgi
+        self.config.proxy_headers = bool(settings.trusted_proxies)
         self.config.timeout_graceful_shutdown = math.ceil(settings.request_timeout_seconds)
         drain = partial(board.write, self.slot, State.DRAINING)
         server = DrainingServer(self.config, settings.drain_delay_seconds, drain)

@@ -5,6 +5,7 @@ inflated is refused at the limit, with no more than the limit in memory.
 """
 
 import zlib
+from collections.abc import Awaitable
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -28,22 +29,19 @@ class GzipRequests:
     def __init__(self, app: ASGIApp, limit: int) -> None:
         self._app, self._limit = app, limit
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Serve one request."""
-        exchange = exchange_of(scope)
-        given = exchange and exchange.headers.get(b"content-encoding")
+        given = exchange_of(scope).headers.get(b"content-encoding")
         if not given:
-            await self._app(scope, receive, send)
-            return
+            return self._app(scope, receive, send)
         encoding = given.decode("latin-1").strip().lower()
         if encoding == "identity":
-            await self._app(scope, receive, send)
-        elif encoding in _NAMES:
-            await self._app(scope, _Inflated(receive, self._limit).receive, send)
-        else:
-            error = UnsupportedMediaType(f"expected content-encoding gzip or none, got {encoding[:64]}")
-            headers = {"accept-encoding": "gzip", "connection": "close"}
-            await respond(error.as_json(), error.status, headers)(scope, receive, send)
+            return self._app(scope, receive, send)
+        if encoding in _NAMES:
+            return self._app(scope, _Inflated(receive, self._limit).receive, send)
+        error = UnsupportedMediaType(f"expected content-encoding gzip or none, got {encoding[:64]}")
+        headers = {"accept-encoding": "gzip", "connection": "close"}
+        return respond(error.as_json(), error.status, headers)(scope, receive, send)
 
 
 class _Inflated:

@@ -4,6 +4,7 @@ from typing import Any
 
 from model_artifact.coercion import integer_bounds
 from model_artifact.signature import Feature, Output, Signature
+from model_service.hooks import Hooks
 
 _BOUNDS = {"ge": "minimum", "le": "maximum", "gt": "exclusiveMinimum", "lt": "exclusiveMaximum"}
 _ERROR = {
@@ -27,26 +28,25 @@ _ERROR = {
     },
 }
 
+_PREPROCESSED: dict[str, Any] = {
+    "type": ["object", "array"],
+    "description": "What the preprocess function in the bundle takes, and makes into Features",
+}
 
-def schemas(signature: Signature, max_batch_rows: int) -> dict[str, Any]:
-    """The component schemas that the predict endpoints refer to."""
-    named, positional = _named(signature), _positional(signature)
-    wrapped = {
-        "type": "object",
-        "required": ["features"],
-        "additionalProperties": False,
-        "properties": {"features": {"anyOf": [{"$ref": "#/components/schemas/Features"}, positional]}},
-    }
-    request: dict[str, Any] = {"anyOf": [wrapped, {"$ref": "#/components/schemas/Features"}]}
-    example = {feature.name: feature.example for feature in signature.inputs if feature.example is not None}
-    if all(feature.name in example for feature in signature.inputs if feature.required):
-        request["examples"] = [{"features": example}]
+
+def schemas(signature: Signature, max_batch_rows: int, hooks: Hooks | None = None) -> dict[str, Any]:
+    """The component schemas that the predict endpoints refer to; what hooks take and add is theirs to say."""
+    hooks = hooks or Hooks()
+    request = _request(signature) if hooks.preprocess is None else _PREPROCESSED | {"examples": list(hooks.examples)}
+    prediction = _prediction(signature)
+    if hooks.postprocess is not None:
+        prediction |= {"additionalProperties": True, "required": []}
     rows = {"type": "array", "minItems": 1, "maxItems": max_batch_rows, "items": {"$ref": _ref("PredictRequest")}}
     return {
-        "Features": named,
+        "Features": _named(signature),
         "PredictRequest": request,
         "BatchRequest": _object({"requests": rows}),
-        "Prediction": _prediction(signature),
+        "Prediction": prediction,
         "BatchPrediction": _object(
             {
                 "predictions": {"type": "array", "items": {"$ref": _ref("Prediction")}},
@@ -66,9 +66,21 @@ def _object(properties: dict[str, Any]) -> dict[str, Any]:
     return {"type": "object", "required": list(properties), "properties": properties, "additionalProperties": False}
 
 
+def _request(signature: Signature) -> dict[str, Any]:
+    features = {"$ref": _ref("Features")}
+    wrapped = _object({"features": {"anyOf": [features, _positional(signature)]}})
+    request: dict[str, Any] = {"anyOf": [wrapped, features]}
+    example = {feature.name: feature.example for feature in signature.inputs if feature.example is not None}
+    if all(feature.name in example for feature in signature.inputs if feature.required):
+        request["examples"] = [{"features": example}]
+    return request
+
+
 def _named(signature: Signature) -> dict[str, Any]:
+    rules = "; ".join(f"{rule.message} ({rule.expr})" for rule in signature.rules)
     return {
         "type": "object",
+        **({"description": f"Rules: {rules}"} if rules else {}),
         "required": [feature.name for feature in signature.inputs if feature.required],
         "properties": {feature.name: _feature(feature) for feature in signature.inputs},
         "additionalProperties": False,
@@ -122,7 +134,8 @@ def _prediction(signature: Signature) -> dict[str, Any]:
         label = {"type": "array", "items": {"type": "string"}}
     elif signature.labels:
         label = {"enum": list(signature.labels)}
-    score = {"type": "number", "minimum": 0, "maximum": 1}
+    # Models answer NaN to inputs beyond their arithmetic, and JSON has null for it.
+    score = {"type": ["number", "null"], "minimum": 0, "maximum": 1}
     probabilities: dict[str, Any] = {"type": "null"}
     if signature.has_probabilities:
         probabilities = _object(dict.fromkeys(signature.labels, score))
@@ -145,6 +158,8 @@ def _output(output: Output) -> dict[str, Any]:
     schema = _type(output.dtype)
     for bound in ("minimum", "maximum"):
         schema.pop(bound, None)
+    if schema.get("type") == "number":
+        schema["type"] = ["number", "null"]
     for _ in output.shape:
         schema = {"type": "array", "items": schema}
     return schema

@@ -4,7 +4,7 @@ A request with a query string goes through the framework, which knows how to rea
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Awaitable
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -15,6 +15,7 @@ from model_service.jsontext import dumps
 from model_service.predictor import DEFAULT, Choice, Predictor
 from model_service.telemetry.requests import Exchange, exchange_of
 
+_CONTENT_TYPE = b"content-type", JSON.encode()
 _NAMED = re.compile(r"/models/([^/]+)(?:/versions/([^/]+))?/predict(/batch)?")
 _DEFAULTS: dict[str, Answer] = {"/predict": Predictor.one, "/predict/batch": Predictor.batch}
 
@@ -25,20 +26,22 @@ class HotRoutes:
     def __init__(self, app: ASGIApp, predictor: Predictor) -> None:
         self._app, self._predictor = app, predictor
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Serve one request."""
-        exchange = exchange_of(scope) if scope["type"] == "http" else None
-        found = exchange and _find(scope, exchange)
-        if exchange is None or not found:
-            await self._app(scope, receive, send)
-            return
-        method, choice = found
+        exchange = exchange_of(scope)
+        found = _find(scope, exchange)
+        if found is None:
+            return self._app(scope, receive, send)
+        return self._answer(*found, exchange, receive, send)
+
+    async def _answer(self, method: Answer, choice: Choice, exchange: Exchange, receive: Receive, send: Send) -> None:
         try:
             content = await answer(self._predictor, method, choice, exchange, receive)
         except ServiceError as error:
-            await _send(send, error.status, dumps(error.as_json()), error.headers.items())
+            own = [(name.lower().encode(), value.encode()) for name, value in error.headers.items()]
+            await _send(send, error.status, dumps(error.as_json()), own)
         else:
-            await _send(send, 200, content)
+            await _send(send, 200, content, [])
 
 
 def _find(scope: Scope, exchange: Exchange) -> tuple[Answer, Choice] | None:
@@ -57,8 +60,7 @@ def _find(scope: Scope, exchange: Exchange) -> tuple[Answer, Choice] | None:
     return Predictor.batch if batch else Predictor.one, Choice(name, version)
 
 
-async def _send(send: Send, status: int, content: bytes, headers: Iterable[tuple[str, str]] = ()) -> None:
-    own = [(name.lower().encode(), value.encode()) for name, value in headers]
-    own += [(b"content-length", b"%d" % len(content)), (b"content-type", JSON.encode())]
-    await send({"type": "http.response.start", "status": status, "headers": own})
+async def _send(send: Send, status: int, content: bytes, headers: list[tuple[bytes, bytes]]) -> None:
+    headers += ((b"content-length", b"%d" % len(content)), _CONTENT_TYPE)
+    await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": content})

@@ -1,6 +1,6 @@
 """What every endpoint shares: what a body may be, how an answer is written, the limit on bodies, the error handler."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from typing import Any
 
 from fastapi import Request, Response
@@ -8,7 +8,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from model_service.board import Board, State
-from model_service.errors import PayloadTooLarge, ServiceError, UnsupportedMediaType, error_body
+from model_service.errors import FAILURE, PayloadTooLarge, ServiceError, UnsupportedMediaType, error_body
 from model_service.jsontext import dumps
 from model_service.telemetry.requests import exchange_of
 
@@ -46,18 +46,22 @@ async def on_http_error(_: Request, error: Exception) -> Response:
     return respond(error_body(code, str(error.detail)), error.status_code, error.headers)
 
 
+async def on_failure(_: Request, __: Exception) -> Response:
+    """Answer what nobody foresaw, without its text; the framework raises it again for the log."""
+    return respond(FAILURE, 500)
+
+
 class DrainNotice:
     """Asks clients to leave their connection once this worker is going away, so that none is cut."""
 
     def __init__(self, app: ASGIApp, board: Board, slot: int) -> None:
         self._app, self._board, self._slot = app, board, slot
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Serve one request."""
-        exchange = exchange_of(scope)
-        if exchange is not None and self._board.state(self._slot) is State.DRAINING:
-            exchange.headers_out.append((b"connection", b"close"))
-        await self._app(scope, receive, send)
+        if self._board.state(self._slot) is State.DRAINING:
+            exchange_of(scope).headers_out.append((b"connection", b"close"))
+        return self._app(scope, receive, send)
 
 
 class BodyLimit:
@@ -66,16 +70,14 @@ class BodyLimit:
     def __init__(self, app: ASGIApp, limit: int) -> None:
         self._app, self._limit = app, limit
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Serve one request."""
-        exchange = exchange_of(scope)
-        length = None if exchange is None else exchange.headers.get(b"content-length")
-        if exchange is None or (length is not None and int(length) <= self._limit):  # the server holds it to its word
-            await self._app(scope, receive, send)
-        elif length is not None:
-            await self._refuse(scope, receive, send)
-        else:
-            await self._count(scope, receive, send)
+        length = exchange_of(scope).headers.get(b"content-length")
+        if length is None:
+            return self._count(scope, receive, send)
+        if int(length) > self._limit:
+            return self._refuse(scope, receive, send)
+        return self._app(scope, receive, send)  # the server holds the client to its word
 
     async def _count(self, scope: Scope, receive: Receive, send: Send) -> None:
         read = 0

@@ -9,10 +9,10 @@ import msgspec
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from model_service.errors import error_body
+from model_service.errors import FAILURE, ClientLeft
 from model_service.ids import make_id
 from model_service.telemetry.logs import LineLog
-from model_service.telemetry.metrics import Metrics
+from model_service.telemetry.metrics import Histogram, Metrics
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Span
@@ -32,21 +32,19 @@ class RequestLog:
     Healthy probes and scrapes write no line and are not counted: they would drown the rest.
     """
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics, lines: LineLog) -> None:
         self._app, self._metrics = app, metrics
         self._active = metrics.gauge("http_server_active_requests")
-        self._lines = LineLog("model_service.access")
+        self._durations: dict[tuple[str, str, int], Histogram] = {}
+        self._lines = lines
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
         exchange = Exchange(scope, send, self._count)
         self._active.add()
         try:
             await self._app(scope, receive, exchange.send)
-        except ClientDisconnect:
+        except (ClientDisconnect, ClientLeft):
             exchange.status = exchange.status or CLIENT_CLOSED_REQUEST
         except Exception:
             logging.getLogger(__name__).exception("unhandled error", extra={"request_id": exchange.request_id})
@@ -59,27 +57,27 @@ class RequestLog:
     def _count(self, exchange: "Exchange") -> None:
         if exchange.path in PROBES:
             return
-        labels = (
-            exchange.method if exchange.method in METHODS else OTHER_METHOD,
-            exchange.route or route_of(exchange.scope) or NO_ROUTE,
-            str(exchange.status),
-        )
-        elapsed = time.perf_counter() - exchange.started
-        self._metrics.histogram("http_server_request_duration_seconds", *labels).observe(elapsed)
+        method = exchange.method if exchange.method in METHODS else OTHER_METHOD
+        key = method, exchange.route or route_of(exchange.scope) or NO_ROUTE, exchange.status
+        histogram = self._durations.get(key)
+        if histogram is None:
+            labels = *key[:2], str(exchange.status)
+            histogram = self._metrics.histogram("http_server_request_duration_seconds", *labels)
+            self._durations[key] = histogram
+        histogram.observe(time.perf_counter() - exchange.started)
 
     def _log(self, exchange: "Exchange") -> None:
         if not self._lines.wanted:
             return
-        message = f"{exchange.method} {exchange.path} {exchange.status}"
-        fields = {
+        line = {
+            "message": f"{exchange.method} {exchange.path} {exchange.status}",
             "method": exchange.method,
             "path": exchange.path,
             "status": exchange.status,
             "duration_ms": round((time.perf_counter() - exchange.started) * 1000, 3),
             "request_id": exchange.request_id,
-            **exchange.known,
         }
-        self._lines.write(time.time(), message, fields)
+        self._lines.write(time.time(), line | exchange.known)
 
 
 class Exchange:
@@ -125,8 +123,7 @@ class Exchange:
         """Answer that the server failed, unless an answer is on its way already."""
         if self.status:
             return
-        sentence = "the server failed; its log has the request id and the cause"
-        body = msgspec.json.encode(error_body("internal_error", sentence))
+        body = msgspec.json.encode(FAILURE)
         headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
         await self.send({"type": "http.response.start", "status": 500, "headers": headers})
         await self.send({"type": "http.response.body", "body": body})
@@ -137,9 +134,10 @@ def _given_id(headers: Mapping[bytes, bytes]) -> str | None:
     return given if 0 < len(given) <= MAX_REQUEST_ID and given.isprintable() else None
 
 
-def exchange_of(scope: Scope) -> Exchange | None:
-    """The exchange of a request; none for what is not HTTP."""
-    return scope.get("state", {}).get("exchange") if scope["type"] == "http" else None
+def exchange_of(scope: Scope) -> Exchange:
+    """The exchange of a request, for the layers that `RequestLog` surrounds."""
+    exchange: Exchange = scope["state"]["exchange"]
+    return exchange
 
 
 def route_of(scope: Scope) -> str | None:

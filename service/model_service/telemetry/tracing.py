@@ -8,6 +8,7 @@ that is gone costs a request nothing.
 import logging
 import os
 import threading
+from collections.abc import Awaitable
 from functools import cache
 
 from opentelemetry import context, propagate, trace
@@ -75,12 +76,14 @@ class Tracing:
         self._app, self._tracer = app, tracer
         self._off = isinstance(tracer, trace.NoOpTracer)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Serve one request inside a server span."""
         exchange = exchange_of(scope)
-        if exchange is None or exchange.path in PROBES or (self._off and b"traceparent" not in exchange.headers):
-            await self._app(scope, receive, send)
-            return
+        if exchange.path in PROBES or (self._off and b"traceparent" not in exchange.headers):
+            return self._app(scope, receive, send)
+        return self._traced(exchange, scope, receive, send)
+
+    async def _traced(self, exchange: Exchange, scope: Scope, receive: Receive, send: Send) -> None:
         span = self._start(scope, exchange)
         token = context.attach(trace.set_span_in_context(span))
         try:

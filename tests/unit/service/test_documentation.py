@@ -1,12 +1,13 @@
 """The API's documentation says what this model takes and gives."""
 
+import re
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
 from support.bundles import IRIS_NAMES, LABELS
 
-from model_artifact.signature import Feature, Output, Signature
+from model_artifact.signature import Feature, Output, Rule, Signature
 from model_service.api.documentation import schemas
 
 
@@ -53,11 +54,26 @@ def test_the_documented_example_is_answered(client: TestClient, document: dict[s
     assert client.post("/predict", json=example).status_code == 200
 
 
+def test_rules_are_told() -> None:
+    rule = Rule("a < b", "an a below b")
+    inputs = (Feature("a", "float64"), Feature("b", "float64"))
+    made = schemas(Signature("regression", "matrix", inputs, (Output("prediction", "float64"),), rules=(rule,)), 1)
+    assert made["Features"]["description"] == "Rules: an a below b (a < b)"
+
+
 def test_pages_are_served(client: TestClient) -> None:
     for path in ("/docs", "/redoc"):
         page = client.get(path)
         assert page.status_code == 200
-        assert "/openapi.json" in page.text
+        assert 'fetch("openapi.json")' in page.text
+
+
+def test_pages_take_nothing_from_elsewhere(client: TestClient) -> None:
+    page = client.get("/docs")
+    assert not re.findall(r"""(?:src|href)\s*=|@import|https?://|["']//""", page.text.replace('href="data:,"', ""))
+    policy = dict(part.split(" ", 1) for part in page.headers["content-security-policy"].split("; "))
+    assert (policy["default-src"], policy["connect-src"]) == ("'none'", "'self'")
+    assert "innerHTML" not in page.text  # names and descriptions come from whoever packed the model
 
 
 def test_every_kind_of_feature_is_described() -> None:

@@ -7,6 +7,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from starlette.types import Receive, Scope, Send
 
+from model_service.telemetry.logs import LineLog
 from model_service.telemetry.metrics import Metrics
 from model_service.telemetry.requests import RequestLog
 from model_service.telemetry.series import SharedSeries
@@ -44,7 +45,7 @@ def test_a_request_that_fails_unexpectedly_is_an_error_in_its_trace() -> None:
 
     exporter, provider = InMemorySpanExporter(), TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
-    client = TestClient(RequestLog(Tracing(explode, provider.get_tracer("test")), Metrics(SharedSeries(1), 0, [1.0])))
+    client = TestClient(RequestLog(Tracing(explode, provider.get_tracer("test")), Metrics(SharedSeries(1), 0, [1.0]), LineLog("a")))
     assert client.get("/anything").status_code == 500
     (span,) = exporter.get_finished_spans()
     assert span.attributes is not None
