@@ -28,8 +28,10 @@ from model_service.registry import Registry
 from model_service.settings import Settings, load_settings
 from model_service.telemetry.logs import LineLog, set_up_logging
 from model_service.telemetry.metrics import Metrics
+from model_service.telemetry.push import Pusher
 from model_service.telemetry.requests import RequestLog
 from model_service.telemetry.series import SharedSeries
+from model_service.telemetry.sinks import make_sinks
 from model_service.telemetry.totals import Totals
 from model_service.telemetry.tracing import Tracing, make_provider, shut_down
 
@@ -45,6 +47,7 @@ class Place:
     Attributes:
         board: who is ready.
         series: what everybody counted.
+        ledger: what of it was sent on.
         slot: this worker's place on both.
         loaded: the default model, when it was loaded before the fork.
         leave: ends the process, for a worker that cannot answer any more.
@@ -52,6 +55,7 @@ class Place:
 
     board: Board
     series: SharedSeries
+    ledger: SharedSeries
     slot: int = 0
     loaded: Loaded | None = None
     leave: Callable[[], Any] = bool
@@ -60,7 +64,7 @@ class Place:
     def alone(cls) -> "Place":
         """The place of a process that has no supervisor."""
         board = Board(1)
-        return cls(board, SharedSeries(len(board.slots)))
+        return cls(board, SharedSeries(len(board.slots)), SharedSeries(1))
 
 
 class Service(FastAPI):
@@ -119,7 +123,16 @@ def create_app(settings: Settings | None = None, place: Place | None = None) -> 
         Middleware(HotRoutes, predictor=predictor),
     )
     totals = Totals(place.series, place.board, settings.latency_buckets)
-    parts = {"settings": settings, "registry": registry, "provider": provider, "predictor": predictor, "lines": lines}
+    sinks = make_sinks(settings, place.series, place.ledger)
+    pushers = [Pusher(sink, totals, place.board, place.slot) for sink in sinks]
+    parts = {
+        "settings": settings,
+        "registry": registry,
+        "provider": provider,
+        "predictor": predictor,
+        "lines": lines,
+        "pushers": pushers,
+    }
     for name, part in (parts | {"place": place, "board": place.board, "totals": totals}).items():
         setattr(app.state, name, part)
     for router in ROUTERS:
@@ -152,9 +165,13 @@ def _give_up(place: Place, reason: str) -> None:
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     await asyncio.to_thread(load_model, app)
+    for pusher in app.state.pushers:
+        pusher.start()
     yield
     app.state.registry.close()
     app.state.lines.flush()
+    for pusher in app.state.pushers:
+        await asyncio.to_thread(pusher.stop)
     if app.state.provider is not None:
         await asyncio.to_thread(shut_down, app.state.provider)
 

@@ -61,6 +61,10 @@ class Board:
         """Whether a worker lives in the slot."""
         return self.state(slot) in {State.LOADING, State.READY, State.DRAINING}
 
+    def is_draining(self, slot: int) -> bool:
+        """Whether the worker in the slot takes no new connections."""
+        return self._memory[self._offset(slot)] == State.DRAINING
+
     def live(self) -> int:
         """How many workers are proven."""
         return sum(self.state(slot) is State.READY for slot in self.slots)

@@ -54,6 +54,7 @@ class Server(BaseApplication):  # type: ignore[misc]
         self._settings = settings
         self._board = Board(settings.workers)
         self._series = SharedSeries(len(self._board.slots))
+        self._ledger = SharedSeries(1)
         self._loaded: Loaded | None = None
         super().__init__()
 
@@ -87,7 +88,7 @@ class Server(BaseApplication):  # type: ignore[misc]
 
     def build(self, slot: int, leave: Callable[[], None]) -> FastAPI:
         """The application of one worker."""
-        return create_app(self._settings, Place(self._board, self._series, slot, self._loaded, leave))
+        return create_app(self._settings, Place(self._board, self._series, self._ledger, slot, self._loaded, leave))
 
     def run(self) -> None:
         """Serve; raises SystemExit when it ends, with the reason as the last line when the model cannot be served."""

@@ -112,6 +112,10 @@ class Settings(BaseSettings):
         gt=0,
         description="Longest that a request may take, waiting included (then 504), and be waited for at a stop.",
     )
+    statsd_address: str | None = Field(
+        None, pattern=r".+:\d+$", description="host:port that is sent metrics as StatsD lines over UDP; none is."
+    )
+    statsd_seconds: float = Field(10, gt=0, description="Time between two sendings of StatsD lines.")
     log_input_fields: Names = Field((), description="Features whose values are logged with each request; none are.")
     termination_message_path: Path = Field(
         Path("/dev/termination-log"), description="Where the reason of a failed start is written, if it exists."

@@ -7,7 +7,7 @@ from fastapi import Request, Response
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from model_service.board import Board, State
+from model_service.board import Board
 from model_service.errors import FAILURE, PayloadTooLarge, ServiceError, UnsupportedMediaType, error_body
 from model_service.jsontext import dumps
 from model_service.telemetry.requests import exchange_of
@@ -59,7 +59,7 @@ class DrainNotice:
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Serve one request."""
-        if self._board.state(self._slot) is State.DRAINING:
+        if self._board.is_draining(self._slot):
             exchange_of(scope).headers_out.append((b"connection", b"close"))
         return self._app(scope, receive, send)
 

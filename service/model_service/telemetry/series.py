@@ -10,6 +10,7 @@ import logging
 import mmap
 import struct
 import threading
+import time
 from collections.abc import Iterator
 from typing import TypeAlias
 
@@ -23,9 +24,13 @@ Cells: TypeAlias = "memoryview[float]"
 
 
 class SharedSeries:
-    """Named rows of numbers for `slots` writers; made before the fork and inherited by every worker."""
+    """Named rows of numbers for `slots` writers; made before the fork and inherited by every worker.
+
+    `started` is when counting began, in nanoseconds since the epoch.
+    """
 
     def __init__(self, slots: int) -> None:
+        self.started = time.time_ns()
         self._slots = range(slots)
         self._memory = mmap.mmap(-1, slots * REGION_BYTES)
         self._cells: Cells = memoryview(self._memory).cast("d")

@@ -38,7 +38,7 @@ def make_provider() -> TracerProvider | None:
     if _is_off():
         return None
     try:
-        provider = TracerProvider(resource=_resource())
+        provider = TracerProvider(resource=make_resource())
         provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     except ValueError as error:
         log.warning("traces are off: %s", error)
@@ -55,7 +55,8 @@ def _is_off() -> bool:
     return not configured or protocol != PROTOCOL or any(given[name] == off for name, off in SWITCHES.items())
 
 
-def _resource() -> Resource:
+def make_resource() -> Resource:
+    """What every span and metric is labelled with: the environment's attributes, name and version."""
     resource = Resource.create({"service.version": __version__})
     if str(resource.attributes["service.name"]).startswith("unknown_service"):
         return resource.merge(Resource({"service.name": SERVICE_NAME}))

@@ -31,7 +31,7 @@ def test_before_the_model_is_loaded_nothing_but_liveness_is_green(iris_bundle: P
 
 
 def place(board: Board, slot: int) -> Place:
-    return Place(board, SharedSeries(len(board.slots)), slot)
+    return Place(board, SharedSeries(len(board.slots)), SharedSeries(1), slot)
 
 
 def test_one_ready_worker_of_two_is_not_ready_until_the_other_is(iris_bundle: Packed) -> None:
