@@ -1,6 +1,7 @@
 """What a model answered as clients read it, written by encoders compiled from the signature."""
 
 import time
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -9,7 +10,8 @@ from numpy.typing import NDArray
 
 from model_artifact.signature import Signature
 from model_service.batching import Answered, Part
-from model_service.ids import make_id
+from model_service.ids import make_ids
+from model_service.jsontext import are_plain
 from model_service.runtimes.base import Answers
 from model_service.telemetry.logs import timestamp
 
@@ -53,32 +55,54 @@ class Writer:
 
     def __init__(self, signature: Signature, name: str, version: str) -> None:
         self._name, self._version = name, version
-        self._classifies = signature.task == "classification"
-        self._label, self._labels = signature.label, signature.class_labels
-        fields = [(f"p{index}", float) for index in range(len(signature.labels))]
-        names = {f"p{index}": label for index, label in enumerate(signature.labels)}
-        self._scores = msgspec.defstruct("Probabilities", fields, rename=names)
+        self._name_of = _namer(signature)
+        self._scores = _scorer(signature.labels)
         self._index: dict[Any, int] = {label: index for index, label in enumerate(signature.labels)}
 
     def predictions(self, part: Part, rows: int) -> list[Prediction]:
         """The answers to a request's rows, each with an id of its own."""
-        now = timestamp(time.time())
         answered, start = part
-        return [self._prediction(answered, index, now) for index in range(start, start + rows)]
-
-    def _prediction(self, answered: Answered, index: int, now: str) -> Prediction:
-        value = answered.predictions[index]
-        named = self._name_of(value) if self._classifies else None
-        score = scores = None
+        values = answered.predictions[start : start + rows]
+        names = [self._name_of(value) for value in values]
+        scores: list[Any] = [None] * rows
+        chosen: list[float | None] = [None] * rows
         if answered.probabilities is not None:
-            row = answered.probabilities[index]
-            scores = self._scores(*row)
-            position = self._index.get(named)
-            score = None if position is None else row[position]
-        return Prediction(value, named, score, scores, self._name, self._version, make_id(), now)
+            found = answered.probabilities[start : start + rows]
+            scores = [self._scores(*row) for row in found]
+            positions = [self._index.get(named) for named in names]
+            chosen = [None if at is None else row[at] for at, row in zip(positions, found, strict=True)]
+        name, version, now = self._name, self._version, timestamp(time.time())
+        return [
+            Prediction(value, named, score, probabilities, name, version, identity, now)
+            for value, named, score, probabilities, identity in zip(
+                values, names, chosen, scores, make_ids(rows), strict=True
+            )
+        ]
 
-    def _name_of(self, value: Any) -> Any:
-        if isinstance(value, list):
-            return [self._label(item) for item in value]
-        named = self._labels.get(value)
-        return self._label(value) if named is None else named
+
+def _scorer(labels: Sequence[str]) -> Callable[..., Any]:
+    """What makes an object of a row's probabilities, which are its arguments."""
+    if not are_plain(labels):
+        return lambda *row: dict(zip(labels, row, strict=True))
+    fields = {f"p{index}": label for index, label in enumerate(labels)}
+    return msgspec.defstruct("Probabilities", [(field, float) for field in fields], rename=fields)
+
+
+def _namer(signature: Signature) -> Callable[[Any], Any]:
+    """How a predicted value reads: its label, a list of them, or nothing where there are no classes."""
+    if signature.task != "classification":
+        return lambda _: None
+    label = signature.label
+    if signature.outputs[0].shape:
+        return lambda values: [label(value) for value in values]
+    return _Labels(signature).__getitem__
+
+
+class _Labels(dict[Any, str]):
+    """Class value to label; a value without one reads as itself."""
+
+    def __init__(self, signature: Signature) -> None:
+        super().__init__(signature.class_labels)
+
+    def __missing__(self, value: Any) -> str:
+        return str(value)

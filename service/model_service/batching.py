@@ -30,7 +30,7 @@ from model_service.errors import (
 from model_service.telemetry.batches import BatchTelemetry, Spanned
 
 TICK_SECONDS = 0.01
-"""How often deadlines and departed clients are looked for while a call runs in the thread."""
+"""How often deadlines and departed clients are looked for while a call runs in the thread, or a window is open."""
 RATE_WEIGHT = 0.2
 """Of the newest call in the running mean of rows a second."""
 MAX_RETRY_AFTER = 60
@@ -97,6 +97,7 @@ class Batcher:
         self._queued_rows = 0
         self._rows_per_second = 0.0
         self._scheduled: asyncio.Handle | None = None
+        self._in_window = False
         self._dead = False
 
     async def submit(
@@ -147,26 +148,30 @@ class Batcher:
 
     def _schedule(self) -> None:
         full = self._queued_rows >= self._limits.batch_rows
-        if self._limits.window and full and isinstance(self._scheduled, asyncio.TimerHandle):
-            self._scheduled.cancel()
-            self._scheduled = None
         if self._scheduled is not None:
-            return
+            if not (full and self._in_window):
+                return
+            self._scheduled.cancel()
         loop = asyncio.get_running_loop()
-        if self._limits.window and not full:
-            oldest = self._queue[0].queued
-            delay = max(0.0, oldest + self._limits.window - time.perf_counter())
+        self._in_window = self._limits.window > 0 and not full
+        if self._in_window:
+            delay = max(0.0, self._queue[0].queued + self._limits.window - time.perf_counter())
             self._scheduled = loop.call_later(delay, self._flush, "window")
+            loop.call_later(TICK_SECONDS, self._tick, self._scheduled)
         else:
-            self._scheduled = loop.call_soon(self._flush, "full" if full else "idle")
+            self._scheduled = loop.call_soon(self._flush, "idle")
 
     def _flush(self, reason: str) -> None:
         self._scheduled = None
         try:
             self._call_what_waits(reason)
-        except Exception as error:  # a fault of ours: no request may wait for ever because of it
-            log.exception("batching failed")
-            self._die(f"batching failed: {error}")
+        except Exception as error:  # a fault of ours
+            self._break(error)
+
+    def _break(self, error: Exception) -> None:
+        """Answer everybody: no request may wait for ever because of a fault of ours."""
+        log.error("batching failed", exc_info=error)
+        self._die(f"batching failed: {error}")
 
     def _die(self, reason: str) -> None:
         self._dead = True
@@ -180,7 +185,9 @@ class Batcher:
             batch, rows = self._take()
             if not batch:
                 return
-            self._telemetry.started(batch, rows, "full" if rows >= self._limits.batch_rows else reason)
+            self._running = batch
+            full = self._queue or rows >= self._limits.batch_rows
+            self._telemetry.started(batch, rows, "full" if full else reason)
             if rows <= self._limits.inline_rows:
                 self._settle(batch, self._call(batch), rows)
             else:
@@ -204,19 +211,18 @@ class Batcher:
 
     def _start(self, batch: list[Item], rows: int) -> None:
         loop = asyncio.get_running_loop()
-        self._running, self._running_since = batch, time.perf_counter()
+        self._running_since = time.perf_counter()
         call = loop.run_in_executor(self._executor, self._call, batch)
         call.add_done_callback(lambda done: self._finish(batch, done, rows))
         loop.call_later(TICK_SECONDS, self._tick, batch)
 
     def _finish(self, batch: list[Item], done: "asyncio.Future[_Outcome]", rows: int) -> None:
-        self._running = []
-        if done.exception() is not None:
-            self._die(f"batching failed: {done.exception()}")
-            return
-        self._settle(batch, done.result(), rows)
-        if self._queue:
-            self._schedule()
+        try:
+            self._settle(batch, done.result(), rows)
+            if self._queue:
+                self._schedule()
+        except Exception as error:  # a fault of ours
+            self._break(error)
 
     def _call(self, batch: list[Item]) -> "_Outcome":
         """Answer a batch, in halves where it raises, so that one bad row fails alone; on the loop or in the thread."""
@@ -250,31 +256,33 @@ class Batcher:
         return Answered(predictions, scores or None)
 
     def _settle(self, batch: list[Item], outcome: "_Outcome", rows: int) -> None:
-        seconds = max(outcome.ended - outcome.started, 1e-9)
-        self._rows_per_second += RATE_WEIGHT * (rows / seconds - self._rows_per_second)
+        rate = rows / max(outcome.ended - outcome.started, 1e-9)
+        weight = RATE_WEIGHT if self._rows_per_second else 1.0
+        self._rows_per_second += weight * (rate - self._rows_per_second)
         self._telemetry.ended(batch, outcome.started, outcome.ended)
         for item, answer in zip(batch, outcome.answers, strict=True):
             if isinstance(answer, ServiceError):
                 item.fail(answer)
             elif not item.future.done():
                 item.future.set_result(answer)
+        self._running = []
 
-    def _tick(self, batch: list[Item]) -> None:
-        """While `batch` runs in the thread: deadlines, departed clients, and a call that never ends."""
-        if self._running is not batch:
+    def _tick(self, awaited: object) -> None:
+        """While `awaited`, a batch or the end of a window, is to come: deadlines, lost clients, calls without end."""
+        if awaited is not self._running and awaited is not self._scheduled:
             return
         now = time.perf_counter()
-        for item in (*batch, *self._queue):
+        for item in (*self._running, *self._queue):
             if item.deadline <= now:
                 item.fail(_too_late())
             elif item.watch is None:
                 item.watch = asyncio.ensure_future(item.gone())
                 item.watch.add_done_callback(partial(self._left, item))
         self._forget_settled()
-        if now - self._running_since > self._limits.stuck_seconds:
+        if self._running and now - self._running_since > self._limits.stuck_seconds:
             self._die(f"a call of the model has not ended in {self._limits.stuck_seconds:g} s")
             return
-        asyncio.get_running_loop().call_later(TICK_SECONDS, self._tick, batch)
+        asyncio.get_running_loop().call_later(TICK_SECONDS, self._tick, awaited)
 
     def _forget_settled(self) -> None:
         """Drop what was answered while it waited, so that it takes no room in the queue."""

@@ -16,6 +16,7 @@ import msgspec
 from model_artifact.coercion import Row
 from model_artifact.dtypes import FLOAT32_MAX, FLOAT64_MAX, NULL_TEXT, integer_bounds
 from model_artifact.signature import Feature, Signature
+from model_service.jsontext import are_plain
 
 Decode = Callable[[bytes], list[Row] | None]
 _WRITTEN_NULL_TEXT = re.compile(NULL_TEXT.encode() + rb"|\\u(?i:fdd0)")
@@ -31,7 +32,7 @@ class Decoders:
         types = [_type(feature) for feature in signature.inputs]
         self._one: list[Decode] = []
         self._many: list[Decode] = []
-        if all(kind is not None for kind in types) and not signature.rules:
+        if are_plain(signature.names) and all(kind is not None for kind in types) and not signature.rules:
             self._compile(signature, types)
 
     def one(self, body: bytes) -> list[Row] | None:
@@ -140,6 +141,8 @@ def _bounded(kind: type[float], limits: dict[str, float], low: float, high: floa
     """Numbers within the dtype's range and the feature's own limits; none where both kinds of one limit are set."""
     if {"ge", "gt"} <= limits.keys() or {"le", "lt"} <= limits.keys():
         return None
+    if not limits and high == FLOAT64_MAX:
+        return float  # there is no larger number: the parser refuses what would be infinite
     bounds: dict[str, Any] = {
         "ge": kind(max(limits.get("ge", low), low)),
         "le": kind(min(limits.get("le", high), high)),

@@ -24,4 +24,10 @@ os.register_at_fork(after_in_child=_renew)
 
 def make_id() -> str:
     """A new identifier, unique over processes and restarts; not a secret."""
-    return f"{_prefix}{next(_counter) & 0xFFFFFFFFFFFF:012x}"
+    return f"{_prefix}{next(_counter):012x}"
+
+
+def make_ids(count: int) -> list[str]:
+    """Several new identifiers."""
+    prefix = _prefix
+    return [f"{prefix}{number:012x}" for number in itertools.islice(_counter, count)]

@@ -1,5 +1,7 @@
 """JSON in and out: strict, and with one sentence for what is not JSON."""
 
+import re
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -8,6 +10,13 @@ from model_service.errors import InvalidJson
 
 dumps = msgspec.json.Encoder().encode
 """Plain values as JSON: NaN and infinities become null, floats are written so that they read back exactly."""
+
+_ESCAPED = re.compile(r'["\\\x00-\x1f]')
+
+
+def are_plain(names: Iterable[str]) -> bool:
+    """Whether JSON writes every one of these without an escape, as the names of compiled structures have to be."""
+    return not any(map(_ESCAPED.search, names))
 
 
 def loads(body: bytes) -> Any:

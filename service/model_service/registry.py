@@ -193,8 +193,10 @@ class Registry:
 def _caller(runtime: Runtime) -> Callable[[list[Row]], Answered]:
     def call(rows: list[Row]) -> Answered:
         answers = runtime.predict(rows)
-        if len(answers) != len(rows):
-            raise WrongRowCount(f"the model answered {len(answers)} rows to {len(rows)}")
+        scores = answers.probabilities
+        if len(answers) != len(rows) or (scores is not None and len(scores) != len(rows)):
+            shapes = [answers.predictions.shape, *([] if scores is None else [scores.shape])]
+            raise WrongRowCount(f"the model answered {' and '.join(map(str, shapes))} to {len(rows)} rows")
         return plain(answers)
 
     return call

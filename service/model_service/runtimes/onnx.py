@@ -11,6 +11,7 @@ from model_artifact.coercion import Row
 from model_artifact.dtypes import NULL_TEXT
 from model_artifact.signature import Dtype, Feature, Output, Signature
 from model_service.errors import LoadFailed
+from model_service.runtimes.arrays import matrix
 from model_service.runtimes.base import Answers, unnamed_signature_error
 
 _TENSORS: dict[str, tuple[Any, Dtype]] = {
@@ -78,8 +79,8 @@ class OnnxRuntime:
     def _feed(self, rows: list[Row]) -> dict[str, NDArray[Any]]:
         if self._columns is None:
             name, dtype, rank = self._inputs[0]
-            matrix = _array(rows, dtype)
-            return {name: matrix if rank > 1 else matrix.reshape(-1)}
+            array = _array(rows, dtype)
+            return {name: array if rank > 1 else array.reshape(-1)}
         return {
             name: _array([[row[column]] for row in rows], dtype)
             for (name, dtype, _), column in zip(self._inputs, self._columns, strict=True)
@@ -89,7 +90,7 @@ class OnnxRuntime:
 def _array(rows: list[Row], dtype: Any) -> NDArray[Any]:
     if dtype is np.object_:
         rows = [[NULL_TEXT if value is None else value for value in row] for row in rows]
-    return np.array(rows, dtype=dtype)
+    return matrix(rows, dtype)
 
 
 def _tensor(kind: str) -> tuple[Any, Dtype]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from model_artifact.coercion import Row
 from model_artifact.signature import Feature, Layout, Output, Signature
 from model_service.errors import LoadFailed
+from model_service.runtimes.arrays import matrix
 from model_service.runtimes.base import Answers, unnamed_signature_error
 
 _PANDAS_NULLABLE = {"bool": "boolean", **{f"int{bits}": f"Int{bits}" for bits in (8, 16, 32, 64)}} | {
@@ -99,7 +100,7 @@ def _matrix(signature: Signature, rows: list[Row]) -> NDArray[Any]:
         return np.array([[np.nan if value is None else value for value in row] for row in rows], dtype=object)
     common = kinds.pop() if len(kinds) == 1 else "float64"
     nullable = any(feature.nullable for feature in signature.inputs)
-    return np.array(rows, dtype="float64" if nullable and not common.startswith("float") else common)
+    return matrix(rows, "float64" if nullable and not common.startswith("float") else common)
 
 
 def _vector(_: Signature, rows: list[Row]) -> list[Any]:
