@@ -20,7 +20,8 @@ GOT_LENGTH = 64
 
 _LISTED = 20
 
-Row = list[Any]
+Row = Sequence[Any]
+"""One value a feature, in the signature's order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +106,7 @@ class RowCoercer:
         except ValueRefused:
             return [self._value(position, item, index, problems) for position, item in enumerate(values)]
 
-    def _named(self, values: Mapping[str, Any], index: int, problems: list[Problem]) -> Row:
+    def _named(self, values: Mapping[str, Any], index: int, problems: list[Problem]) -> list[Any]:
         before = len(problems)
         unknown = (name for name in values if name not in self._positions)
         problems.extend(
@@ -125,7 +126,7 @@ class RowCoercer:
             self._compute(row, values, index, problems)
         return row
 
-    def _compute(self, row: Row, given: Mapping[str, Any], index: int, problems: list[Problem]) -> None:
+    def _compute(self, row: list[Any], given: Mapping[str, Any], index: int, problems: list[Problem]) -> None:
         for name, expression in self._signature.compiled_defaults.items():
             if name not in given:
                 position = self._positions[name]

@@ -71,7 +71,8 @@ class Manifest:
     """The contract between pack, fetch and serve. Times are RFC 3339 in UTC.
 
     `origin` is `packed` for bundles and `fetched` for those written around a bare file. `signature` is null where it
-    is not known (a bare file). `golden` and `baseline` are paths of files in the bundle.
+    is not known (a bare file). `golden`, `baseline` and `hooks` (Python code that runs with the model) are paths of
+    files in the bundle.
     """
 
     name: str
@@ -85,6 +86,7 @@ class Manifest:
     signature: Signature | None = None
     golden: str | None = None
     baseline: str | None = None
+    hooks: str | None = None
     metadata: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -93,7 +95,7 @@ class Manifest:
         paths = [safe_relative(entry.path) for entry in self.files]
         refuse_collisions([MANIFEST, *paths])
         referred = [item.path for item in self.formats] + [
-            path for path in (self.golden, self.baseline) if path is not None
+            path for path in (self.golden, self.baseline, self.hooks) if path is not None
         ]
         missing = sorted(set(referred) - set(paths))
         kinds = Counter(item.kind for item in self.formats)
