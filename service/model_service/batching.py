@@ -203,7 +203,7 @@ class Batcher:
             self._queue.popleft()
             self._queued_rows -= len(item.rows)
             if item.deadline <= now:
-                item.fail(_too_late())
+                item.fail(too_late())
             if not item.future.done():
                 batch.append(item)
                 rows += len(item.rows)
@@ -274,7 +274,7 @@ class Batcher:
         now = time.perf_counter()
         for item in (*self._running, *self._queue):
             if item.deadline <= now:
-                item.fail(_too_late())
+                item.fail(too_late())
             elif item.watch is None:
                 item.watch = asyncio.ensure_future(item.gone())
                 item.watch.add_done_callback(partial(self._left, item))
@@ -309,5 +309,6 @@ def _split(answered: Answered, batch: list[Item]) -> list[Part | ServiceError]:
     return [(answered, start) for start in starts]
 
 
-def _too_late() -> DeadlineExceeded:
+def too_late() -> DeadlineExceeded:
+    """What a request is told whose time is over."""
     return DeadlineExceeded("the request was not answered within its time; send fewer at once, or allow it more")

@@ -2,15 +2,16 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from opentelemetry.trace import Span
 
 from model_artifact.coercion import Row, show
 from model_service.answers import BatchPrediction
+from model_service.batching import too_late
 from model_service.errors import ClientLeft, ServiceError
 from model_service.hooks import Hooks
 from model_service.jsontext import dumps, loads
@@ -29,6 +30,7 @@ class Choice:
 
 
 DEFAULT = Choice()
+Answer = TypeVar("Answer")
 LOGGED_ROWS = 10
 """Of a batch whose inputs are logged, at most so many."""
 
@@ -85,9 +87,10 @@ class Predictor:
         outcome = "failed"
         self._in_flight.add()
         try:
-            served = await self._registry.resolve(choice.name, choice.version)
+            deadline = call.received + self._allowed(call)
+            served = await self._resolve(choice, deadline)
             call.known["model_name"], call.known["model_version"] = name, version = served.name, served.version
-            content = await self._answer(body, served, call, many=many)
+            content = await self._answer(body, served, call, deadline, many=many)
             outcome = "ok"
         except ServiceError as error:
             outcome = error.outcome
@@ -101,10 +104,17 @@ class Predictor:
             self._metrics.histogram("model_request_duration_seconds", name, version, outcome).observe(elapsed)
         return content
 
-    async def _answer(self, body: bytes, version: Version, call: Call, *, many: bool) -> bytes:
+    def _allowed(self, call: Call) -> float:
+        return self._seconds if call.seconds is None else min(call.seconds, self._seconds)
+
+    async def _resolve(self, choice: Choice, deadline: float) -> Version:
+        found = self._registry.resolve(choice.name, choice.version)
+        return await (found if choice is DEFAULT else _in_time(found, deadline))
+
+    async def _answer(self, body: bytes, version: Version, call: Call, deadline: float, *, many: bool) -> bytes:
         started = time.perf_counter()
         if version.hooks is not None:
-            rows = await self._through(version.hooks, body, version, many=many)
+            rows = await _in_time(self._through(version.hooks, body, version, many=many), deadline)
         elif many:
             rows = version.schema.decode_many(body, self._max_rows)
         else:
@@ -112,12 +122,12 @@ class Predictor:
         version.input.observe(time.perf_counter() - started)
         if self._logged:
             call.known["inputs"] = self._shown(rows, version)
-        seconds = self._seconds if call.seconds is None else min(call.seconds, self._seconds)
-        part = await version.batcher.submit(rows, call.received + seconds, call.gone, call.span)
+        part = await version.batcher.submit(rows, deadline, call.gone, call.span)
         answered = time.perf_counter()
         predictions: list[Any] = version.writer.predictions(part, len(rows))
         if version.hooks is not None:
-            predictions = await asyncio.to_thread(version.hooks.after, msgspec.to_builtins(predictions))
+            edited = asyncio.to_thread(version.hooks.after, msgspec.to_builtins(predictions))
+            predictions = await _in_time(edited, deadline)
         if many:
             content = dumps(BatchPrediction(predictions, len(rows), time.perf_counter() - started))
         else:
@@ -133,3 +143,12 @@ class Predictor:
         names = version.schema.signature.names
         wanted = [(name, names.index(name)) for name in self._logged if name in names]
         return [{name: show(row[index]) for name, index in wanted} for row in rows[:LOGGED_ROWS]]
+
+
+async def _in_time(work: Coroutine[Any, Any, Answer], deadline: float) -> Answer:
+    """Wait for what a batcher does not time: a version that is being loaded, a hook in its thread."""
+    try:
+        async with asyncio.timeout(deadline - time.perf_counter()):
+            return await work
+    except TimeoutError as error:
+        raise too_late() from error

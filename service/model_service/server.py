@@ -128,8 +128,8 @@ class Server(BaseApplication):  # type: ignore[misc]
         worker.slot = self._board.claim()
 
     def _guard(self, _: Any, worker: ServiceWorker) -> None:
-        limits = {"max_head_bytes": self._settings.max_head_bytes, "read_seconds": self._settings.read_timeout_seconds}
-        worker.config.http = partial(GuardedProtocol, **limits)
+        head, seconds = self._settings.max_head_bytes, self._settings.read_timeout_seconds
+        worker.config.http = partial(GuardedProtocol, max_head_bytes=head, read_seconds=seconds)
 
     def _release_slot(self, _: Any, worker: ServiceWorker) -> None:
         self._board.release(worker.slot)

@@ -87,9 +87,12 @@ class LineLog:
         """Whether the log level lets these lines through."""
         return self._logger.isEnabledFor(logging.INFO)
 
-    def write(self, time: float, fields: dict[str, Any]) -> None:
+    def head(self, time: float) -> dict[str, Any]:
+        """What every line begins with."""
+        return {"time": timestamp(time), "level": "info", "logger": self._name}
+
+    def write(self, line: dict[str, Any]) -> None:
         """Add a line; call it on the event loop, and only when it is `wanted`."""
-        line = {"time": timestamp(time), "level": "info", "logger": self._name} | fields
         if not self._lines:
             asyncio.get_running_loop().call_later(GATHER_SECONDS, self.flush)
         self._lines.append(_encode(line))

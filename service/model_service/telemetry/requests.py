@@ -70,14 +70,16 @@ class RequestLog:
         if not self._lines.wanted:
             return
         line = {
+            **self._lines.head(time.time()),
             "message": f"{exchange.method} {exchange.path} {exchange.status}",
             "method": exchange.method,
             "path": exchange.path,
             "status": exchange.status,
             "duration_ms": round((time.perf_counter() - exchange.started) * 1000, 3),
             "request_id": exchange.request_id,
+            **exchange.known,
         }
-        self._lines.write(time.time(), line | exchange.known)
+        self._lines.write(line)
 
 
 class Exchange:
