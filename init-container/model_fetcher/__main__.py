@@ -6,14 +6,22 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from model_fetcher.cache import Cache
 from model_fetcher.errors import FetchError
 from model_fetcher.fetch import Fetcher
 from model_fetcher.progress import Progress
-from model_fetcher.report import failure_line, failure_message, success_line, write_termination_message
+from model_fetcher.report import (
+    failure_line,
+    failure_message,
+    success_line,
+    versions_report,
+    write_termination_message,
+)
 from model_fetcher.retry import Retry
-from model_fetcher.settings import TERMINATION_LOG, TERMINATION_PATH, read_settings
-from model_fetcher.sources.base import Timeouts
+from model_fetcher.settings import TERMINATION_LOG, TERMINATION_PATH, Settings, read_listing, read_settings
+from model_fetcher.sources.base import Access, Timeouts
 from model_fetcher.uris import redact
+from model_fetcher.versions import list_versions
 
 UMASK = 0o027
 """Files are published as 0640, folders as 0750: the service reads them through its group."""
@@ -34,17 +42,42 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(argv: Sequence[str], environ: Mapping[str, str]) -> None:
+    if argv[:1] == ["versions"]:
+        _list(argv[1:], environ)
+        return
     settings, jobs = read_settings(argv, environ)
-    progress = Progress()
-    fetcher = Fetcher(
-        progress=progress,
-        retry=Retry(settings.retry_budget, notify=lambda text: progress.note(redact(text), "warning")),
-        timeouts=Timeouts(settings.connect_timeout, settings.read_timeout),
-        require_pinned=settings.require_pinned,
-    )
+    fetcher = _fetcher(settings)
     for job in jobs:
         outcome = fetcher.fetch(job.wanted, job.destination)
         sys.stdout.write(f"{success_line(outcome, terminal=sys.stdout.isatty())}\n")
+
+
+def _list(argv: Sequence[str], environ: Mapping[str, str]) -> None:
+    settings, uri, as_json = read_listing(argv, environ)
+    found = list_versions(_fetcher(settings), uri)
+    sys.stdout.write(f"{versions_report(found, as_json=as_json)}\n")
+
+
+def _fetcher(settings: Settings) -> Fetcher:
+    progress = Progress()
+
+    def warn(text: str) -> None:
+        progress.note(redact(text), "warning")
+
+    return Fetcher(
+        progress=progress,
+        retry=Retry(settings.retry_budget, notify=warn),
+        access=Access(
+            timeouts=Timeouts(settings.connect_timeout, settings.read_timeout),
+            auth=settings.auth,
+            ca_bundle=settings.ca_bundle,
+            headers=dict(settings.headers),
+            connections=settings.connections,
+            notify=warn,
+        ),
+        require_pinned=settings.require_pinned,
+        cache=Cache(settings.cache, settings.cache_size, warn) if settings.cache else None,
+    )
 
 
 def _fail(error: FetchError, environ: Mapping[str, str]) -> int:

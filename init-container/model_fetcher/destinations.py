@@ -7,7 +7,7 @@ import os
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from model_artifact.bundle import SIGNATURE_PREFIX, Bundle, open_bundle, verify
 from model_artifact.errors import ArtifactError
@@ -27,11 +27,15 @@ class Destination(Protocol):
     def root(self) -> Path:
         """The folder to stage in."""
 
+    @property
+    def shared(self) -> bool:
+        """Whether several models live below the root."""
+
     def existing(self, name: str, version: str) -> Bundle | None:
         """What is there already, if every byte of it is as its manifest says."""
 
     def commit(self, staged: Path) -> Path:
-        """Make a staged bundle appear; returns where it is. Raises ArtifactError when it does not verify."""
+        """Make a staged bundle, every byte of which was hashed as it came, appear; returns where it is."""
 
 
 @dataclass(frozen=True)
@@ -40,14 +44,24 @@ class ModelRoot:
 
     root: Path
     replace: bool = False
+    shared: ClassVar[bool] = True
 
     def existing(self, name: str, version: str) -> Bundle | None:
         """The intact bundle at its place."""
         return _intact(place(self.root, name, version))
 
     def commit(self, staged: Path) -> Path:
-        """Publish by one rename."""
-        return publish(staged, self.root, replace=self.replace)
+        """Publish by one rename, or as `publish` does where the place is taken."""
+        manifest = open_bundle(staged).manifest
+        target = place(self.root, manifest.name, manifest.version)
+        sync_tree(staged)
+        with exclusive(self.root):
+            free = not target.exists()
+            if free:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                staged.rename(target)
+                _sync_folders(target.parent, self.root)
+        return target if free else publish(staged, self.root, replace=self.replace)
 
 
 @dataclass(frozen=True)
@@ -59,6 +73,7 @@ class Folder:
     """
 
     root: Path
+    shared: ClassVar[bool] = False
 
     def existing(self, name: str, version: str) -> Bundle | None:
         """The intact bundle in the folder, if it is the one of that name and version."""
@@ -68,7 +83,7 @@ class Folder:
 
     def commit(self, staged: Path) -> Path:
         """Move the files in, the manifest last: until then nothing takes the folder for a bundle."""
-        bundle = verify(staged)
+        bundle = open_bundle(staged)
         sync_tree(staged)
         with exclusive(self.root):
             targets = {entry.path: self._target(entry.path) for entry in bundle.manifest.files}
@@ -122,6 +137,15 @@ class Folder:
             file.flush()
             os.fsync(file.fileno())
         fresh.replace(self._journal)
+
+
+def _sync_folders(*folders: Path) -> None:
+    for folder in folders:
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def _intact(directory: Path) -> Bundle | None:

@@ -3,9 +3,11 @@
 FetchError
 ├── Usage                 2   flags, settings or URI that make no sense
 ├── AccessDenied         10   the source or the volume refuses this identity
+│   └── Expired          10   it did not always: credentials are renewed once
 ├── NotFound             11   nothing at the URI
 ├── Unreachable          12   no answer, a broken answer, or one that stopped midway: tried again
-│   └── Misconfigured    12   no answer that trying again could change (TLS, protocol, device)
+│   ├── Misconfigured    12   no answer that trying again could change (TLS, protocol, device)
+│   └── Changed          12   another object than the one that was begun: begun anew
 ├── DiskFull             13   the model does not fit
 ├── ChecksumMismatch     14   bytes are not the pinned or listed ones
 └── RefusedByPolicy      15   unpinned where a pin is required, unsafe paths, or a place that is taken
@@ -25,7 +27,10 @@ class FetchError(Exception):
 
     exit_code: ClassVar[int]
     reason: ClassVar[str]
-    retryable: ClassVar[bool] = False
+    retryable: bool = False
+    """Whether another try may help; false again once trying was given up."""
+    resumable: ClassVar[bool] = False
+    """Whether the next run may go on from what this one has received."""
 
     def __init__(self, message: str, *, retry_after: float | None = None) -> None:
         super().__init__(message)
@@ -46,6 +51,11 @@ class AccessDenied(FetchError):
 
     exit_code = 10
     reason = "AccessDenied"
+    resumable = True
+
+
+class Expired(AccessDenied):
+    """Credentials that were good once: renewed ones may do."""
 
 
 class NotFound(FetchError):
@@ -61,10 +71,17 @@ class Unreachable(FetchError):
     exit_code = 12
     reason = "Unreachable"
     retryable = True
+    resumable = True
 
 
 class Misconfigured(Unreachable):
     """No useful answer, and another try would get the same."""
+
+    retryable = False
+
+
+class Changed(Unreachable):
+    """The object is not the one that was begun. Not to be tried again where it was left, but from its start."""
 
     retryable = False
 

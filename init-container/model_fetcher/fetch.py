@@ -1,31 +1,31 @@
 """The use case: plan, stage, verify, publish. Whatever goes wrong, the destination holds a whole model or none."""
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
+from threading import Event
 
 from model_artifact.bundle import Bundle, open_bundle
-from model_artifact.digests import digest_bytes, same_digest
+from model_artifact.digests import digest_bytes, parse_digest, same_digest
 from model_artifact.manifest import MANIFEST, write_manifest
-from model_artifact.publish import staging, sweep
+from model_artifact.publish import sweep
+from model_fetcher.archives import unpack
+from model_fetcher.cache import Cache
 from model_fetcher.destinations import Destination
-from model_fetcher.errors import (
-    ARTIFACT_ERRORS,
-    ChecksumMismatch,
-    FetchError,
-    NotFound,
-    RefusedByPolicy,
-    translated,
-    writing,
-)
-from model_fetcher.plan import BarePlan, BundlePlan, Wanted, bare_manifest, make_plan, nearest
+from model_fetcher.download import Item, Received
+from model_fetcher.errors import ARTIFACT_ERRORS, FetchError, NotFound, RefusedByPolicy, translated, writing
+from model_fetcher.lanes import Lanes
+from model_fetcher.plan import ArchivePlan, BundlePlan, LoosePlan, Wanted, loose_manifest, make_plan, nearest
 from model_fetcher.progress import Progress
 from model_fetcher.retry import Retry
 from model_fetcher.sources import open_source
-from model_fetcher.sources.base import Source, Timeouts
-from model_fetcher.transfer import Received, Transfer, free_bytes
+from model_fetcher.sources.base import Access
+from model_fetcher.sources.local import LocalSource
+from model_fetcher.transfer import Transfer, free_bytes, take_over
 from model_fetcher.uris import redact
+from model_fetcher.workspace import Workspace, workspace
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,9 @@ class Fetcher:
 
     progress: Progress
     retry: Retry
-    timeouts: Timeouts
+    access: Access
     require_pinned: bool = False
+    cache: Cache | None = None
     free: Callable[[Path], int] = free_bytes
 
     def fetch(self, wanted: Wanted, destination: Destination) -> Outcome:
@@ -58,17 +59,33 @@ class Fetcher:
         Raises:
             FetchError: with `uri` and `identity` filled in; the destination is as it was, or holds the whole model.
         """
+        with self.reading(wanted.uri) as transfer, translated(ARTIFACT_ERRORS), writing(destination.root):
+            self._require_pin(wanted)
+            what = f"{redact(wanted.uri)} {wanted.digest or wanted.sha256 or ''}"
+            alone = self.cache.exclusive(what) if self.cache is not None else nullcontext()
+            with alone:
+                outcome = _Delivery(transfer, wanted, destination).run(what)
+            if self.cache is not None:
+                self.cache.evict()
+            return outcome
+
+    @contextmanager
+    def reading(self, uri: str) -> Iterator[Transfer]:
+        """Give what reads from a URI. Errors of the block get the URI and who asked."""
+        retry = replace(self.retry, stop=Event())
+        lanes = Lanes(self.access.connections, retry.stop)
         identity = ""
         try:
-            with translated(ARTIFACT_ERRORS), writing(destination.root):
-                self._require_pin(wanted)
-                source = self.retry.run(lambda _: open_source(wanted.uri, self.timeouts))
+            source = retry.run(lambda _: open_source(uri, self.access))
+            try:
+                yield Transfer(source, lanes, retry, self.progress, self.free, self.cache)
+            finally:
                 identity = source.identity
-                transfer = Transfer(source, self.retry, self.progress, self.free)
-                return _Delivery(source, wanted, destination, transfer).run()
         except FetchError as error:
-            error.uri, error.identity = redact(wanted.uri), identity
+            error.uri, error.identity = redact(uri), identity
             raise
+        finally:
+            lanes.close()
 
     def _require_pin(self, wanted: Wanted) -> None:
         if self.require_pinned and not (wanted.digest or wanted.sha256):
@@ -80,62 +97,81 @@ class Fetcher:
 class _Delivery:
     """One fetch."""
 
-    def __init__(self, source: Source, wanted: Wanted, destination: Destination, transfer: Transfer) -> None:
-        self._source = source
+    def __init__(self, transfer: Transfer, wanted: Wanted, destination: Destination) -> None:
+        self._transfer = transfer
         self._wanted = wanted
         self._destination = destination
-        self._transfer = transfer
         self._began = time.monotonic()
+        self._moved_before = transfer.progress.moved
 
-    def run(self) -> Outcome:
-        plan = make_plan(self._source, self._wanted, self._transfer.retry)
+    def run(self, what: str) -> Outcome:
+        plan = make_plan(self._transfer, self._wanted)
+        there = None if isinstance(plan, ArchivePlan) else self._there(plan)
+        if there is not None:
+            return self._outcome(there, already_there=True)
         self._destination.root.mkdir(parents=True, exist_ok=True)
         sweep(self._destination.root)
-        return self._bundle(plan) if isinstance(plan, BundlePlan) else self._bare(plan)
+        with workspace(self._destination.root, what, others=self._destination.shared) as work:
+            if isinstance(plan, ArchivePlan):
+                return self._unpacked(plan, work)
+            return self._deliver(plan, self._receive(plan.items, work), work)
 
-    def _bundle(self, plan: BundlePlan) -> Outcome:
+    def _there(self, plan: BundlePlan | LoosePlan) -> Bundle | None:
+        """What is at its place already, where the plan alone tells that it is the same."""
+        if isinstance(plan, LoosePlan):
+            return self._holding(plan, [item.sha256 for item in plan.items])
         there = self._destination.existing(plan.manifest.name, plan.manifest.version)
-        if there is not None and same_digest(there.digest, digest_bytes(plan.data)):
-            return self._outcome(there, len(plan.data), already_there=True)
-        with staging(self._destination.root) as staged:
-            moved = self._transfer.bundle(plan.base, plan.manifest.files, staged)
-            (staged / MANIFEST).write_bytes(plan.data)
-            return self._outcome(open_bundle(self._destination.commit(staged)), moved + len(plan.data))
+        return there if there is not None and same_digest(there.digest, digest_bytes(plan.data)) else None
 
-    def _bare(self, plan: BarePlan) -> Outcome:
+    def _holding(self, plan: LoosePlan, digests: Sequence[str | None]) -> Bundle | None:
         there = self._destination.existing(plan.name, plan.version)
-        pin = self._wanted.sha256
-        if there is not None and pin is not None and _is_only_file(there, plan.filename, pin):
-            return self._outcome(there, 0, already_there=True)
-        with staging(self._destination.root) as staged:
-            received = self._receive(staged / plan.filename)
-            if pin is not None and not same_digest(received.sha256, pin):
-                raise ChecksumMismatch(f"{plan.filename}: expected sha256 {pin}, received {received.sha256}")
-            if there is not None and _is_only_file(there, plan.filename, received.sha256):
-                return self._outcome(there, received.size, already_there=True)
-            manifest = bare_manifest(plan, received, redact(self._wanted.uri))
-            (staged / MANIFEST).write_bytes(write_manifest(manifest))
-            return self._outcome(open_bundle(self._destination.commit(staged)), received.size)
+        if there is None or None in digests:
+            return None
+        held = {entry.path: parse_digest(entry.sha256) for entry in there.manifest.files}
+        wanted = {item.path: parse_digest(digest or "") for item, digest in zip(plan.items, digests, strict=True)}
+        return there if held == wanted else None
 
-    def _receive(self, target: Path) -> Received:
+    def _receive(self, items: Sequence[Item], work: Workspace) -> list[Received]:
         try:
-            return self._transfer.file("", target)
+            return self._transfer.fetch(items, work)
         except NotFound as error:
-            raise NotFound(f"{error}{nearest(self._source, self._transfer.retry)}") from error
+            raise NotFound(f"{error}{nearest(self._transfer)}") from error
 
-    def _outcome(self, bundle: Bundle, moved: int, *, already_there: bool = False) -> Outcome:
+    def _deliver(self, plan: BundlePlan | LoosePlan, received: Sequence[Received], work: Workspace) -> Outcome:
+        if isinstance(plan, BundlePlan):
+            data = plan.data
+        else:
+            there = self._holding(plan, [each.sha256 for each in received])
+            if there is not None:
+                return self._outcome(there, already_there=True)
+            data = write_manifest(loose_manifest(plan, received, redact(self._wanted.uri)))
+        (work.bundle / MANIFEST).write_bytes(data)
+        return self._outcome(open_bundle(self._destination.commit(work.bundle)))
+
+    def _unpacked(self, archive: ArchivePlan, work: Workspace) -> Outcome:
+        """Fetch an archive, then deliver what is in it as though that had been at the URI."""
+        (received,) = self._receive([archive.item], work)
+        packed = work.bundle / archive.item.path
+        folder = unpack(packed, work.scratch("unpacked"), lambda: self._transfer.free(work.root))
+        packed.unlink()
+        # A progress of its own, which nobody sees: nothing more moves over the wire.
+        inside = replace(self._transfer, source=LocalSource(folder), progress=Progress(), cache=None)
+        plan = make_plan(inside, replace(self._wanted, uri=f"{self._wanted.uri}/", sha256=None))
+        if isinstance(plan, ArchivePlan):
+            raise RefusedByPolicy(f"{redact(self._wanted.uri)}: an archive in an archive")
+        there = self._there(plan)
+        if there is not None:
+            return self._outcome(there, already_there=True)
+        return self._deliver(plan, take_over(plan.items, folder, work, received.modified), work)
+
+    def _outcome(self, bundle: Bundle, *, already_there: bool = False) -> Outcome:
         return Outcome(
             path=bundle.directory,
             name=bundle.manifest.name,
             version=bundle.manifest.version,
             digest=bundle.digest,
-            moved=moved,
+            moved=self._transfer.progress.moved - self._moved_before,
             seconds=time.monotonic() - self._began,
-            identity=self._source.identity,
+            identity=self._transfer.source.identity,
             already_there=already_there,
         )
-
-
-def _is_only_file(bundle: Bundle, filename: str, sha256: str) -> bool:
-    files = bundle.manifest.files
-    return [entry.path for entry in files] == [filename] and same_digest(files[0].sha256, sha256)

@@ -1,15 +1,22 @@
-"""What a URI holds: a bundle, a directory of versions, or a bare model file. Only manifests are read to find out."""
+"""What a URI holds: a bundle, a directory of versions, model files without a manifest, or an archive of any of these.
+
+Only manifests and listings are read to find out.
+"""
 
 import difflib
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
+from threading import Event
 
 from model_artifact.digests import digest_bytes, same_digest
 from model_artifact.errors import PathRefused
-from model_artifact.manifest import MANIFEST, MAX_BYTES, MODEL_SUFFIXES, FileEntry, Format, Manifest, parse_manifest
+from model_artifact.manifest import MANIFEST, MODEL_SUFFIXES, FileEntry, Manifest, parse_manifest
 from model_artifact.paths import check_name, safe_relative, version_key
+from model_fetcher.archives import archive_stem
+from model_fetcher.contents import Patterns, formats_of, model_files, suffix_kind
+from model_fetcher.download import Item, Received
 from model_fetcher.errors import (
     ARTIFACT_ERRORS,
     ChecksumMismatch,
@@ -19,9 +26,7 @@ from model_fetcher.errors import (
     Usage,
     translated,
 )
-from model_fetcher.retry import Progressed, Retry
-from model_fetcher.sources.base import Source
-from model_fetcher.transfer import Received
+from model_fetcher.transfer import Transfer
 from model_fetcher.uris import last_segment, redact
 
 MAX_NAMED = 5
@@ -39,6 +44,7 @@ class Wanted:
     sha256: str | None = None
     name: str | None = None
     version: str | None = None
+    patterns: Patterns = field(default_factory=Patterns)
 
 
 @dataclass(frozen=True)
@@ -49,45 +55,58 @@ class BundlePlan:
     data: bytes
     manifest: Manifest
 
+    @property
+    def items(self) -> list[Item]:
+        """Its files."""
+        return [Item(f"{self.base}{entry.path}", entry.path, entry.size, entry.sha256) for entry in self.manifest.files]
+
 
 @dataclass(frozen=True)
-class BarePlan:
-    """A model file without a manifest: the name and version it gets, and its file name."""
+class LoosePlan:
+    """Model files without a manifest: the name and version they get, and the files."""
 
     name: str
     version: str
-    filename: str
+    items: list[Item]
 
 
-Plan = BundlePlan | BarePlan
+@dataclass(frozen=True)
+class ArchivePlan:
+    """One file that holds others; what they are is seen when it is unpacked."""
+
+    item: Item
 
 
-def make_plan(source: Source, wanted: Wanted, retry: Retry) -> Plan:
+Plan = BundlePlan | LoosePlan | ArchivePlan
+
+
+def make_plan(transfer: Transfer, wanted: Wanted) -> Plan:
     """Find out what there is.
 
     Raises:
         NotFound: nothing; the message names what exists nearby.
         ChecksumMismatch: the manifest is not the pinned one.
         Usage: a pin of the wrong kind, or a name that cannot be one.
-        RefusedByPolicy: name or version are not those of the bundle.
+        RefusedByPolicy: name or version are not those of the bundle, or files that are not safe.
         ArtifactError: a manifest that breaks the contract.
     """
     filename = last_segment(wanted.uri)
-    if PurePosixPath(filename).suffix.lower() in MODEL_SUFFIXES and not wanted.uri.endswith("/"):
-        return _bare_plan(wanted, filename)
-    for base in _bases(source, wanted, retry):
-        data = _manifest(source, f"{base}{MANIFEST}", retry)
+    if not wanted.uri.endswith("/"):
+        if archive_stem(filename):
+            return ArchivePlan(Item("", filename, sha256=wanted.sha256))
+        if suffix_kind(filename):
+            return _file_plan(wanted, filename)
+    for base in _bases(transfer, wanted):
+        data = _manifest(transfer, f"{base}{MANIFEST}", wanted)
         if data is not None:
-            return _bundle_plan(wanted, base, data)
-    known = ", ".join(MODEL_SUFFIXES)
-    raise NotFound(
-        f"{redact(wanted.uri)} holds no model: there is no {MANIFEST}, no version folder with one, "
-        f"and its name is not that of a model file ({known}){nearest(source, retry)}"
-    )
+            return bundle_plan(wanted, base, data)
+    return _folder_plan(transfer, wanted)
 
 
-def nearest(source: Source, retry: Retry) -> str:
+def nearest(transfer: Transfer) -> str:
     """The end of a sentence that names what does exist; empty where the scheme cannot list, or may not."""
+    # A retry of its own: that of the transfer is over when something was not found.
+    source, retry = transfer.source, replace(transfer.retry, stop=Event())
     try:
         below = retry.run(lambda _: list(source.children()))
         beside = [] if below else retry.run(lambda _: list(source.neighbours()))
@@ -97,49 +116,69 @@ def nearest(source: Source, retry: Retry) -> str:
     return f"; there is {', '.join(redact(name) for name in names)}" if names else ""
 
 
-def _bare_plan(wanted: Wanted, filename: str) -> BarePlan:
+def _file_plan(wanted: Wanted, filename: str) -> LoosePlan:
     if wanted.digest:
         raise Usage(f"{redact(wanted.uri)} is a bare file: pin it with --sha256 (--digest pins a bundle's {MANIFEST})")
+    return _loose_plan(wanted, PurePosixPath(filename).stem, [Item("", filename, sha256=wanted.sha256)])
+
+
+def _folder_plan(transfer: Transfer, wanted: Wanted) -> LoosePlan:
+    where = redact(wanted.uri)
+    entries = transfer.retry.run(lambda _: model_files(transfer.source.objects(), wanted.patterns, where))
+    if not entries:
+        known = ", ".join(MODEL_SUFFIXES)
+        raise NotFound(
+            f"{where} holds no model: there is no {MANIFEST}, no version folder with one, and nothing is named like "
+            f"a model file ({known}){nearest(transfer)}"
+        )
+    if wanted.digest or wanted.sha256:
+        raise Usage(f"{where} is a folder without a {MANIFEST}, which nothing can pin: pack it")
+    formats_of([entry.key for entry in entries], where)
+    items = [Item(entry.key, entry.key, entry.size) for entry in entries]
+    name = last_segment(wanted.uri)
+    return _loose_plan(wanted, archive_stem(name) or name, items)
+
+
+def _loose_plan(wanted: Wanted, name: str, items: list[Item]) -> LoosePlan:
     try:
-        name = check_name(wanted.name or PurePosixPath(filename).stem)
-        return BarePlan(name, check_name(wanted.version or "1", "version"), safe_relative(filename))
+        for item in items:
+            safe_relative(item.path)
+        return LoosePlan(check_name(wanted.name or name), check_name(wanted.version or "1", "version"), items)
     except PathRefused as error:
         raise Usage(f"{error}; choose others with --name and --version") from error
 
 
-def _bases(source: Source, wanted: Wanted, retry: Retry) -> Iterator[str]:
+def _bases(transfer: Transfer, wanted: Wanted) -> Iterator[str]:
     """Where a manifest may lie, best first: the URI itself, then the wanted version below it or the highest."""
     yield ""
     if wanted.version:
         yield f"{wanted.version}/"
         return
-    folders = retry.run(lambda _: [name.rstrip("/") for name in source.children() if name.endswith("/")])
-    yield from (f"{version}/" for version in sorted(folders, key=version_key, reverse=True))
+    yield from (f"{version}/" for version in version_folders(transfer))
 
 
-def _manifest(source: Source, key: str, retry: Retry) -> bytes | None:
-    def attempt(progressed: Progressed) -> bytes:
-        data = bytearray()
-        with source.open(key) as content:
-            for chunk in content.chunks:
-                data += chunk
-                progressed(len(data))
-                if len(data) > MAX_BYTES:
-                    break
-        return bytes(data)
+def version_folders(transfer: Transfer) -> list[str]:
+    """Folders below the URI, which may be versions, the highest first."""
+    folders = transfer.retry.run(lambda _: [each for each in transfer.source.children() if each.endswith("/")])
+    return sorted((folder.rstrip("/") for folder in folders), key=version_key, reverse=True)
 
+
+def _manifest(transfer: Transfer, key: str, wanted: Wanted) -> bytes | None:
     try:
-        return retry.run(attempt)
+        return transfer.small(key, wanted.digest)
     except NotFound:
         return None
 
 
-def _bundle_plan(wanted: Wanted, base: str, data: bytes) -> BundlePlan:
+def bundle_plan(wanted: Wanted, base: str, data: bytes) -> BundlePlan:
+    """The plan that a manifest's bytes make. Raises as `make_plan` does."""
     where = f"{redact(wanted.uri).rstrip('/')}/{base}{MANIFEST}"
     if wanted.sha256:
         raise Usage(f"{redact(wanted.uri)} is a bundle: pin it with --digest (--sha256 pins a bare file)")
     if wanted.digest and not same_digest(wanted.digest, digest_bytes(data)):
         raise ChecksumMismatch(f"{where}: expected {wanted.digest}, found {digest_bytes(data)}")
+    if wanted.patterns:
+        raise Usage(f"{redact(wanted.uri)} is a bundle, and comes whole: patterns are for folders without a {MANIFEST}")
     with translated(ARTIFACT_ERRORS, where):
         manifest = parse_manifest(data)
     for what, asked, found in (("name", wanted.name, manifest.name), ("version", wanted.version, manifest.version)):
@@ -150,14 +189,17 @@ def _bundle_plan(wanted: Wanted, base: str, data: bytes) -> BundlePlan:
     return BundlePlan(base, data, manifest)
 
 
-def bare_manifest(plan: BarePlan, received: Received, uri: str) -> Manifest:
-    """The manifest written around a bare file; the same file from the same place always gets the same one."""
+def loose_manifest(plan: LoosePlan, received: Sequence[Received], uri: str) -> Manifest:
+    """The manifest written around files without one; the same from the same place always get the same."""
+    times = [each.modified for each in received if each.modified is not None]
     return Manifest(
         name=plan.name,
         version=plan.version,
-        created=(received.modified or UNKNOWN_TIME).astimezone(UTC).isoformat(),
-        files=(FileEntry(plan.filename, received.size, received.sha256),),
-        formats=(Format(MODEL_SUFFIXES[PurePosixPath(plan.filename).suffix.lower()], plan.filename),),
+        created=max(times, default=UNKNOWN_TIME).astimezone(UTC).isoformat(),
+        files=tuple(
+            FileEntry(item.path, each.size, each.sha256) for item, each in zip(plan.items, received, strict=True)
+        ),
+        formats=formats_of([item.path for item in plan.items], uri),
         origin="fetched",
         metadata={"source": uri},
     )

@@ -1,6 +1,7 @@
 """How a run ends, in words: for people, for log collectors, and for the status of the pod."""
 
 import json
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -10,6 +11,7 @@ from model_fetcher.fetch import Outcome
 from model_fetcher.progress import megabytes
 from model_fetcher.settings import TERMINATION_LOG
 from model_fetcher.uris import redact
+from model_fetcher.versions import Version
 
 TERMINATION_LIMIT = 4096
 """Bytes of a termination message that Kubernetes keeps."""
@@ -26,6 +28,15 @@ def success_line(outcome: Outcome, *, terminal: bool) -> str:
         f"{outcome.name} {outcome.version} {state}: {outcome.path} "
         f"({outcome.digest}; {megabytes(outcome.moved)} in {outcome.seconds:.1f} s as {outcome.identity})"
     )
+
+
+def versions_report(versions: Sequence[Version], *, as_json: bool) -> str:
+    """A JSON list, or a table for people."""
+    if as_json:
+        return json.dumps([asdict(version) for version in versions], indent=2)
+    rows = [("VERSION", "CREATED", "DIGEST", "NAME"), *((v.version, v.created, v.digest, v.name) for v in versions)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
 
 
 def failure_line(error: FetchError) -> str:

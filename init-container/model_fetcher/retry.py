@@ -3,43 +3,55 @@
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from threading import Event
 from typing import TypeVar
 
 from model_fetcher.errors import FetchError
 
 T = TypeVar("T")
 Progressed = Callable[[int], None]
-"""Told how far an attempt has come, in bytes."""
+"""Told how far an attempt has come, in whatever unit shows that it is worth going on."""
 
 
 def _ignore(_: str) -> None:
     """Say nothing."""
 
 
+class Stopped(Exception):
+    """There is no point in going on, for another thread has failed."""
+
+
 @dataclass(frozen=True)
 class Retry:
-    """How long to go on, in seconds; `clock`, `sleep` and `jitter` (0 to 1) are arguments for tests' sake."""
+    """How long to go on, in seconds; `clock`, `sleep` and `jitter` (0 to 1) are arguments for tests' sake.
+
+    `stop` ends all trying and waiting, from any thread.
+    """
 
     budget: float = 120.0
     first_delay: float = 0.5
     longest_delay: float = 20.0
     notify: Callable[[str], None] = _ignore
     clock: Callable[[], float] = time.monotonic
-    sleep: Callable[[float], None] = time.sleep
+    sleep: Callable[[float], object] | None = None
     jitter: Callable[[], float] = random.random
+    stop: Event = field(default_factory=Event)
 
     def run(self, attempt: Callable[[Progressed], T]) -> T:
         """Call `attempt` until it returns.
 
         Args:
-            attempt: is given a function to tell how many bytes it has; only more than any try before counts.
+            attempt: is given a function to tell how far it has come; only further than any try before counts.
 
         Raises:
             FetchError: one that is not retryable, at once; a retryable one, when the budget is used up.
+            Stopped: by `stop`.
         """
         watch = _Watch(self.clock)
         while True:
+            if self.stop.is_set():
+                raise Stopped
             try:
                 return attempt(watch.progressed)
             except FetchError as error:
@@ -53,9 +65,12 @@ class Retry:
         delay = max(backoff * (0.5 + self.jitter() / 2), error.retry_after or 0.0)
         if watch.idle() + delay > self.budget:
             tries = "1 try" if watch.failures == 1 else f"{watch.failures} tries"
-            raise type(error)(f"{error} (gave up after {tries}; no progress for {watch.idle():.0f} s)") from error
-        self.notify(f"{error}; trying again in {delay:.1f} s")
-        self.sleep(delay)
+            final = type(error)(f"{error} (gave up after {tries}; no progress for {watch.idle():.0f} s)")
+            final.retryable = False
+            raise final from error
+        if not self.stop.is_set():
+            self.notify(f"{error}; trying again in {delay:.1f} s")
+            (self.sleep or self.stop.wait)(delay)
 
 
 class _Watch:

@@ -2,23 +2,50 @@
 
 import argparse
 import difflib
+import json
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, get_args
 
 from model_artifact.digests import parse_digest
 from model_artifact.errors import DigestMismatch
+from model_fetcher.contents import Patterns
 from model_fetcher.destinations import Destination, Folder, ModelRoot
 from model_fetcher.errors import Usage
 from model_fetcher.plan import Wanted
+from model_fetcher.sources.base import Auth
 
 PREFIX = "MODELPORT_FETCH_"
 TERMINATION_LOG = Path("/dev/termination-log")
 TERMINATION_PATH = f"{PREFIX}TERMINATION_MESSAGE_PATH"
 """Read where the program ends, for it must be known even when the settings are wrong."""
 
+FOREIGN = {
+    "uri": "STORAGE_URI",
+    "allow_patterns": "STORAGE_ALLOW_PATTERNS",
+    "ignore_patterns": "STORAGE_IGNORE_PATTERNS",
+}
+"""Variables of KServe's initializer that count where ours are not set."""
+
+UNITS = {
+    "": 1,
+    "K": 10**3,
+    "M": 10**6,
+    "G": 10**9,
+    "T": 10**12,
+    "Ki": 1 << 10,
+    "Mi": 1 << 20,
+    "Gi": 1 << 30,
+    "Ti": 1 << 40,
+}
+_BYTES = re.compile(r"(\d+)((?:[KMGT]i?)?)", re.ASCII)
+
+DESCRIPTION = (
+    "Fetch a model, verify it, and publish it whole or not at all. `versions URI` lists what there is instead."
+)
 EPILOG = f"""
 SRC DST [SRC DST ...] fills each folder DST itself. One URI, or none and {PREFIX}URI, is published as
 <root>/<name>/<version>. Each flag has its variable: --retry-budget is {PREFIX}RETRY_BUDGET.
@@ -38,6 +65,14 @@ class Settings:
     version: str | None = None
     require_pinned: bool = False
     force: bool = False
+    allow_patterns: tuple[str, ...] = ()
+    ignore_patterns: tuple[str, ...] = ()
+    auth: Auth = "auto"
+    ca_bundle: Path | None = None
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    cache: Path | None = None
+    cache_size: int | None = None
+    connections: int = 16
     connect_timeout: float = 10.0
     read_timeout: float = 30.0
     retry_budget: float = 120.0
@@ -73,12 +108,52 @@ def _text(text: str) -> str:
     return text
 
 
+def _patterns(text: str) -> tuple[str, ...]:
+    try:
+        items = json.loads(text) if text.lstrip().startswith("[") else text.split(",")
+    except ValueError:
+        items = [None]
+    if not all(isinstance(item, str) for item in items):
+        raise ValueError("expected patterns with commas between them, or a JSON list of texts")
+    return tuple(item.strip() for item in items if item.strip())
+
+
+def _auth(text: str) -> str:
+    if text not in get_args(Auth):
+        raise ValueError(f"expected one of {', '.join(get_args(Auth))}")
+    return text
+
+
+def _headers(text: str) -> dict[str, str]:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        value = None
+    if not isinstance(value, dict) or not all(isinstance(item, str) for item in value.values()):
+        raise ValueError('expected a JSON object of texts, such as {"Authorization": "Bearer ..."}')
+    return value
+
+
+def _size(text: str) -> int:
+    match = _BYTES.fullmatch(text.strip())
+    if match is None:
+        raise ValueError("expected bytes, such as 500000000, 500M or 50Gi")
+    return int(match[1]) * UNITS[match[2]]
+
+
+def _count(text: str) -> int:
+    if not text.strip().isdigit() or not 1 <= int(text) <= 256:
+        raise ValueError("expected a number from 1 to 256")
+    return int(text)
+
+
 @dataclass(frozen=True)
 class Option:
-    """How a setting is read from text, and its line in the help."""
+    """How a setting is read from text, and its line in the help. A secret one has no flag, which others could see."""
 
     read: Callable[[str], Any]
     help: str
+    secret: bool = False
 
 
 OPTIONS = {
@@ -92,8 +167,24 @@ OPTIONS = {
     ),
     "require_pinned": Option(_switch, "refuse what neither --digest nor --sha256 pins"),
     "force": Option(_switch, "replace other content under the same name and version"),
+    "allow_patterns": Option(
+        _patterns, "take only files of a folder without a manifest that match one, such as *.onnx,config/*"
+    ),
+    "ignore_patterns": Option(_patterns, "leave out files of a folder without a manifest that match one"),
+    "auth": Option(
+        _auth,
+        "who asks: auto (whom the environment names, or nobody where that one is refused), credentials (never nobody), "
+        "anonymous (default auto)",
+    ),
+    "ca_bundle": Option(Path, "certificates of your own authorities, for every scheme, besides the usual ones"),
+    "headers": Option(
+        _headers, 'JSON object of headers for http(s)://, such as {"Authorization": "Bearer ..."}', secret=True
+    ),
+    "cache": Option(Path, "folder that runs share, so that only the first moves a model"),
+    "cache_size": Option(_size, "most bytes that the cache keeps, such as 50Gi; what was not used for longest goes"),
+    "connections": Option(_count, "connections at once (default 16)"),
     "connect_timeout": Option(_seconds, "seconds to wait for a connection (default 10)"),
-    "read_timeout": Option(_seconds, "seconds to wait for more bytes (default 30)"),
+    "read_timeout": Option(_seconds, "seconds to wait for more bytes, at least 1 KiB for each (default 30)"),
     "retry_budget": Option(_seconds, "seconds without progress before giving up (default 120)"),
 }
 
@@ -117,15 +208,37 @@ def read_settings(argv: Sequence[str], environ: Mapping[str, str]) -> tuple[Sett
     Raises:
         Usage: an unknown name, a bad value, or arguments that make no sense together.
     """
-    given = vars(_parser().parse_intermixed_args(argv))
+    given = vars(_parser("URI, or SRC DST [SRC DST ...]", DESCRIPTION).parse_intermixed_args(argv))
     places: list[str] = given.pop("places", [])
-    flags = {name: _read(name, value, _flag(name)) for name, value in given.items()}
-    settings = Settings(**(_from_environment(environ) | flags))
+    settings = _settings(given, environ)
     if len(places) < 2:
         return settings, [_publishing(settings, places)]
-    if "root" in flags:
+    if "root" in given:
         raise Usage("--root takes one URI; SRC DST [SRC DST ...] names the folders to fill itself")
     return settings, _filling(settings, places)
+
+
+def read_listing(argv: Sequence[str], environ: Mapping[str, str]) -> tuple[Settings, str, bool]:
+    """Turn the arguments after `versions`, and the environment, into settings, the URI, and whether to print JSON.
+
+    Raises:
+        Usage: as `read_settings` does.
+    """
+    parser = _parser("URI", "list the versions of a model behind a URI")
+    parser.add_argument("--json", action="store_true", help="as a JSON list")
+    given = vars(parser.parse_intermixed_args(argv))
+    places: list[str] = given.pop("places", [])
+    as_json = bool(given.pop("json", False))
+    settings = _settings(given, environ)
+    uri = places[0] if places else settings.uri
+    if uri is None or len(places) > 1:
+        raise Usage("versions takes one URI")
+    return settings, uri, as_json
+
+
+def _settings(given: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
+    flags = {name: _read(name, value, _flag(name)) for name, value in given.items()}
+    return Settings(**(_from_environment(environ) | flags))
 
 
 def _publishing(settings: Settings, places: list[str]) -> Job:
@@ -152,33 +265,34 @@ def _filling(settings: Settings, places: list[str]) -> list[Job]:
 def _wanted(settings: Settings, uri: str) -> Wanted:
     if settings.digest and settings.sha256:
         raise Usage("give --digest for a bundle or --sha256 for a bare file, not both")
-    return Wanted(uri, settings.digest, settings.sha256, settings.name, settings.version)
+    patterns = Patterns(settings.allow_patterns, settings.ignore_patterns)
+    return Wanted(uri, settings.digest, settings.sha256, settings.name, settings.version, patterns)
 
 
 def _flag(name: str) -> str:
     return f"--{name.replace('_', '-')}"
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(places: str, description: str) -> argparse.ArgumentParser:
     parser = _Parser(
         prog="model-fetch",
-        description="Fetch a model, verify it, and publish it whole or not at all.",
+        description=description,
         epilog=EPILOG,
         allow_abbrev=False,
         argument_default=argparse.SUPPRESS,
     )
-    parser.add_argument("places", nargs="*", metavar="URI", help="URI, or SRC DST [SRC DST ...]")
+    parser.add_argument("places", nargs="*", metavar="URI", help=places)
     for name, option in OPTIONS.items():
         if option.read is _switch:
             parser.add_argument(_flag(name), help=option.help, action="store_const", const="true")
-        elif name != "uri":
+        elif name != "uri" and not option.secret:
             parser.add_argument(_flag(name), help=option.help, metavar=name.split("_")[-1].upper())
     return parser
 
 
 def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
     known = [PREFIX + name.upper() for name in OPTIONS]
-    values = {}
+    values = {name: _read(name, environ[other], other) for name, other in FOREIGN.items() if environ.get(other)}
     for variable in sorted(name for name in environ if name.startswith(PREFIX) and name != TERMINATION_PATH):
         if variable not in known:
             near = difflib.get_close_matches(variable.upper(), known, 1, 0.0)
@@ -193,5 +307,6 @@ def _read(name: str, text: str, origin: str) -> Any:
     try:
         return OPTIONS[name].read(text)
     except ValueError as error:
-        shown = "" if isinstance(error.__cause__, DigestMismatch) else f", got {text[:80]!r}"
+        hidden = OPTIONS[name].secret or isinstance(error.__cause__, DigestMismatch)
+        shown = "" if hidden else f", got {text[:80]!r}"
         raise Usage(f"{origin}: {error}{shown}") from None

@@ -1,26 +1,23 @@
-"""Moving bytes: one object into one file, hashed on the way, within the room there is."""
+"""Getting objects of one source into a workspace: what is here already, what a cache has, and the rest by download."""
 
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
-from model_artifact.digests import HashingWriter, same_digest
-from model_artifact.manifest import FileEntry
-from model_fetcher.errors import ChecksumMismatch, DiskFull
+from model_artifact.digests import digest_bytes, same_digest, sha256_file
+from model_artifact.manifest import MAX_BYTES
+from model_artifact.paths import safe_join
+from model_fetcher.cache import Cache, Known
+from model_fetcher.download import STEP, Item, Means, Received, download, require_same
+from model_fetcher.errors import DiskFull, NotFound
+from model_fetcher.lanes import Lanes
 from model_fetcher.progress import Progress, megabytes
 from model_fetcher.retry import Progressed, Retry
-from model_fetcher.sources.base import Content, Source
-
-
-@dataclass(frozen=True)
-class Received:
-    """What arrived: size in bytes, hex sha256, and when the source says it was changed."""
-
-    size: int
-    sha256: str
-    modified: datetime | None
+from model_fetcher.sources.base import Ask, Source
+from model_fetcher.workspace import Workspace
 
 
 def free_bytes(folder: Path) -> int:
@@ -30,68 +27,129 @@ def free_bytes(folder: Path) -> int:
 
 @dataclass(frozen=True)
 class Transfer:
-    """Copies objects of one source; `free` is an argument so that a full disk can be tested."""
+    """Fetches from one source; `free` is an argument so that a full disk can be tested."""
 
     source: Source
+    lanes: Lanes
     retry: Retry
     progress: Progress
     free: Callable[[Path], int] = free_bytes
+    cache: Cache | None = None
 
-    def bundle(self, base: str, entries: Iterable[FileEntry], folder: Path) -> int:
-        """Fetch the files that a manifest lists; returns bytes moved.
+    def fetch(self, items: Sequence[Item], work: Workspace) -> list[Received]:
+        """Fetch objects into the staged bundle, side by side.
 
         Raises:
             DiskFull: before anything moves, when they do not fit.
-            ChecksumMismatch: naming the first that is not as listed.
+            ChecksumMismatch: naming the first that is not as it should be.
         """
-        entries = list(entries)
-        self._require_room(sum(entry.size for entry in entries), folder)
-        for entry in entries:
-            target = folder / entry.path
-            target.parent.mkdir(parents=True, exist_ok=True)
-            received = self.file(f"{base}{entry.path}", target, limit=entry.size)
-            _compare(entry, received)
-        return sum(entry.size for entry in entries)
+        here = work.keep_only({item.path for item in items})
+        self._require_room(work, sum(item.size or 0 for item in items) - here)
+        sizes = [item.size for item in items if item.size is not None]
+        known = len(sizes) == len(items)
+        self.progress.begin(self.source.place.rsplit("/", 1)[-1], sum(sizes) if known else None)
+        received = self.lanes.all([partial(self._one, item, work) for item in items])
+        self.progress.end()
+        return received
 
-    def file(self, key: str, target: Path, *, limit: int | None = None) -> Received:
-        """Fetch one object, from its start at each try.
+    def small(self, key: str, digest: str | None = None) -> bytes:
+        """Read a manifest, or as much of what calls itself one as shows that it is too large.
 
         Args:
             key: below the source.
-            target: written anew.
-            limit: bytes after which it cannot be right any more.
+            digest: its pin, by which a cache may have it.
         """
+        kept = self.cache.text(digest) if self.cache is not None and digest is not None else None
+        if kept is not None:
+            return kept
 
-        def attempt(progressed: Progressed) -> Received:
-            with self.source.open(key) as content:
-                if limit is None:
-                    self._require_room(content.size or 0, target.parent)
-                return self._write(content, target, key or target.name, limit, progressed)
+        def attempt(progressed: Progressed) -> bytes:
+            data = bytearray()
+            with self.source.open(Ask(key)) as content:
+                for chunk in content.chunks:
+                    data += chunk
+                    self.progress.count(len(chunk))
+                    progressed(len(data) // STEP)
+                    if len(data) > MAX_BYTES:
+                        break
+            return bytes(data)
+
+        data = self.retry.run(attempt)
+        if self.cache is not None:
+            self.cache.give(digest_bytes(data), data)
+        return data
+
+    def _one(self, item: Item, work: Workspace) -> Received:
+        target, ledger = work.bundle / item.path, work.ledger(item.path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        received = self._here(item, target, ledger) or self._cached(item, target)
+        if received is not None:
+            self.progress.skip(received.size)
+            return received
+        means = Means(self.source, self.lanes, self.retry, self.progress, partial(self._require_room, work))
+        received = download(item, target, ledger, means)
+        if self.cache is not None:
+            self.cache.give(received.sha256, target)
+            if received.version:
+                modified = received.modified.isoformat() if received.modified else ""
+                known = Known(received.version, received.sha256, received.size, modified)
+                self.cache.remember(self._place(item), known)
+        return received
+
+    def _here(self, item: Item, target: Path, ledger: Path) -> Received | None:
+        """What an earlier run completed."""
+        if item.sha256 is None or ledger.exists() or not target.is_file():
+            return None
+        digest = sha256_file(target) if item.size in {None, target.stat().st_size} else ""
+        return Received(target.stat().st_size, digest) if digest and same_digest(digest, item.sha256) else None
+
+    def _cached(self, item: Item, target: Path) -> Received | None:
+        if self.cache is None:
+            return None
+        known = self.cache.recall(self._place(item))
+        if item.sha256 is None and (known is None or not self._unchanged(item, known)):
+            return None
+        digest = (item.sha256 or (known.sha256 if known else "")).removeprefix("sha256:")
+        if not self.cache.take(digest, target):
+            return None
+        same = known is not None and known.sha256 == digest
+        modified = datetime.fromisoformat(known.modified) if known and same and known.modified else None
+        return Received(target.stat().st_size, digest, known.version if known and same else "", modified)
+
+    def _unchanged(self, item: Item, known: Known) -> bool:
+        def attempt(_: Progressed) -> bool:
+            with self.lanes.open(self.source, Ask(item.key, stop=1, known=known.version)) as content:
+                return content.unchanged
 
         return self.retry.run(attempt)
 
-    def _write(self, content: Content, target: Path, label: str, limit: int | None, progressed: Progressed) -> Received:
-        total = content.size if limit is None else limit
-        self.progress.begin(label, total)
-        with target.open("wb") as file:
-            writer = HashingWriter(file)
-            for chunk in content.chunks:
-                writer.write(chunk)
-                progressed(writer.size)
-                self.progress.at(writer.size)
-                if limit is not None and writer.size > limit:
-                    raise ChecksumMismatch(f"{label}: more than the {limit} bytes that its manifest lists")
-        self.progress.end()
-        return Received(writer.size, writer.sha256, content.modified)
+    def _place(self, item: Item) -> str:
+        return f"{self.source.place}/{item.key}"
 
-    def _require_room(self, size: int, folder: Path) -> None:
-        free = self.free(folder)
+    def _require_room(self, work: Workspace, size: int) -> None:
+        free = self.free(work.root)
         if size > free:
-            raise DiskFull(f"{folder} has {megabytes(free)} free and the model needs {megabytes(size)}")
+            raise DiskFull(
+                f"{work.root.parent.parent} has {megabytes(free)} free and the model needs {megabytes(size)}"
+            )
 
 
-def _compare(entry: FileEntry, received: Received) -> None:
-    if received.size != entry.size:
-        raise ChecksumMismatch(f"{entry.path}: expected {entry.size} bytes, received {received.size}")
-    if not same_digest(received.sha256, entry.sha256):
-        raise ChecksumMismatch(f"{entry.path}: expected sha256 {entry.sha256}, received {received.sha256}")
+def take_over(items: Sequence[Item], folder: Path, work: Workspace, modified: datetime | None) -> list[Received]:
+    """Move files of a local folder, which is given up, into the staged bundle.
+
+    Raises:
+        NotFound: one is not there.
+        ChecksumMismatch: naming the first that is not as it should be.
+    """
+    work.keep_only(())
+    received = []
+    for item in items:
+        source, target = safe_join(folder, item.key), work.bundle / item.path
+        if not source.is_file():
+            raise NotFound(f"{item.label} does not exist")
+        each = Received(source.stat().st_size, sha256_file(source), modified=modified)
+        require_same(item, each.size, each.sha256)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        received.append(each)
+        source.rename(target)
+    return received

@@ -6,6 +6,8 @@ from urllib.parse import unquote, urlsplit
 from model_fetcher.errors import Usage
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+_VERSION = re.compile(r"(#\d*|\?versionId=.*)$")
+"""How the URI of an object ends that names one of its versions."""
 _SECRETS = re.compile(r"(\b[a-z][a-z0-9+.-]*://)(?:[^/\s]*@)?([^\s?#'\")]*)(?:[?#][^\s'\")]*)?", re.IGNORECASE)
 
 
@@ -34,7 +36,7 @@ def last_segment(uri: str) -> str:
     if scheme_of(uri) in {"http", "https"}:
         uri = unquote(urlsplit(uri).path)
     elif _SCHEME.match(uri):
-        uri = uri.split("://", 1)[1]
+        uri = _VERSION.sub("", uri.split("://", 1)[1])
     return uri.rstrip("/").rsplit("/", 1)[-1]
 
 

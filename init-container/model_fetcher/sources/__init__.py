@@ -6,13 +6,13 @@ from importlib import import_module
 from typing import cast
 
 from model_fetcher.errors import Usage, translated
-from model_fetcher.sources.base import Source, Timeouts
+from model_fetcher.sources.base import Access, Source
 from model_fetcher.uris import redact, scheme_of
 
 
 @dataclass(frozen=True)
 class Scheme:
-    """The module whose `open_source(uri, timeouts)` gives the source, and the extra that brings its client."""
+    """The module whose `open_source(uri, access)` gives the source, and the extra that brings its client."""
 
     module: str
     extra: str = ""
@@ -23,10 +23,11 @@ SCHEMES = {
     "http": Scheme("http"),
     "https": Scheme("http"),
     "gs": Scheme("gcs", extra="gcs"),
+    "s3": Scheme("s3", extra="s3"),
 }
 
 
-def open_source(uri: str, timeouts: Timeouts) -> Source:
+def open_source(uri: str, access: Access) -> Source:
     """Return the source of a URI; clients are imported only when their scheme is used.
 
     Raises:
@@ -47,4 +48,4 @@ def open_source(uri: str, timeouts: Timeouts) -> Source:
             f"{name}:// needs a package that is not installed ({error.name}): pip install 'modelport[{scheme.extra}]'"
         ) from error
     with translated({ValueError: (Usage, "is not a usable URI ({error})")}, redact(uri)):
-        return cast("Source", module.open_source(uri, timeouts))
+        return cast("Source", module.open_source(uri, access))

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import ssl
 import subprocess
 import sys
@@ -15,17 +16,21 @@ from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import unquote, urlsplit
 
+import boto3
 import pytest
+import urllib3
 from gcp_storage_emulator.server import Server, create_server
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import storage
+from moto.server import ThreadedMotoServer
 
 from model_fetcher.destinations import Destination, ModelRoot
 from model_fetcher.fetch import Fetcher, Outcome
 from model_fetcher.plan import Wanted
 from model_fetcher.progress import Progress
 from model_fetcher.retry import Retry
-from model_fetcher.sources.base import Timeouts
+from model_fetcher.sources.base import Access, Timeouts
+from model_fetcher.versions import Version, list_versions
 
 FOREIGN = {
     "http_proxy",
@@ -37,8 +42,10 @@ FOREIGN = {
     "curl_ca_bundle",
     "storage_emulator_host",
     "google_application_credentials",
+    "awsanonymouscredential",
 }
-"""Variables that clients of others read, in lower case."""
+FOREIGN_PREFIXES = ("modelport_", "aws_", "s3_", "storage_")
+"""Variables that programs read, in lower case."""
 
 
 class Store(Protocol):
@@ -69,13 +76,20 @@ Fault = Callable[[BaseHTTPRequestHandler, bytes], None]
 
 @dataclass
 class WebStore:
-    """`faults` are used up one a request, before any good answer; `requests` are the paths that were asked for."""
+    """`faults` are used up one a request, before any good answer; `requests` are the paths that were asked for.
+
+    With `tags` it says which version an object is, and with `ranges` it gives parts. `posted` answers every POST.
+    """
 
     port: int = 0
     objects: dict[str, bytes] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
     requests: list[tuple[str, Message]] = field(default_factory=list)
     lists: bool = False
+    tags: bool = True
+    ranges: bool = True
+    sent: int = 0
+    posted: bytes = b""
     server: ThreadingHTTPServer | None = None
 
     def wrap(self, context: ssl.SSLContext) -> None:
@@ -97,7 +111,26 @@ class WebStore:
         elif data is None:
             reply(handler, 404)
         else:
-            reply(handler, 200, data)
+            self.give(handler, data)
+
+    def give(self, handler: BaseHTTPRequestHandler, data: bytes) -> None:
+        """A good answer: what was asked for, or that it is still what was known."""
+        tag = f'"{sha256(data).hexdigest()[:16]}"'
+        headers = {"ETag": tag} if self.tags else {}
+        part = re.fullmatch(r"bytes=(\d+)-(\d*)", handler.headers.get("Range", "")) if self.ranges else None
+        if self.tags and handler.headers.get("If-None-Match") == tag:
+            reply(handler, 304, **headers)
+            return
+        if part is None:
+            self.sent += len(data)
+            reply(handler, 200, data, **headers)
+            return
+        start, stop = int(part[1]), min(int(part[2] or len(data)) + 1, len(data))
+        if start >= len(data):
+            reply(handler, 416, Content_Range=f"bytes */{len(data)}", **headers)
+            return
+        self.sent += stop - start
+        reply(handler, 206, data[start:stop], Content_Range=f"bytes {start}-{stop - 1}/{len(data)}", **headers)
 
 
 def reply(handler: BaseHTTPRequestHandler, status: int, body: bytes = b"", **headers: str) -> None:
@@ -125,7 +158,7 @@ class EmulatedStore:
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
-        if name.startswith("MODELPORT_") or name.lower() in FOREIGN:
+        if name.lower() in FOREIGN or name.lower().startswith(FOREIGN_PREFIXES):
             monkeypatch.delenv(name)
 
 
@@ -138,6 +171,9 @@ def serve() -> Iterator[Callable[[WebStore], WebStore]]:
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 store.answer(self)
+
+            def do_POST(self) -> None:
+                reply(self, 200, store.posted)
 
             def log_message(self, *_: object) -> None:
                 """Say nothing."""
@@ -182,7 +218,52 @@ def emulated(emulator: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Emul
     client.close()
 
 
-STORES = {"file": "folder_store", "http": "web", "gs": "emulated"}
+@dataclass
+class S3Store:
+    """A bucket of a server that speaks the protocol."""
+
+    client: Any
+    lists: bool = True
+
+    def put(self, key: str, data: bytes) -> None:
+        self.client.put_object(Bucket="models", Key=key, Body=data)
+
+    def uri(self, key: str) -> str:
+        return f"s3://models/{key}"
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[str]:
+    """One for all tests, for it takes a second to start. Its address."""
+    server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def s3_client(s3_server: str) -> Any:
+    return boto3.client(
+        "s3", endpoint_url=s3_server, region_name="us-east-1", aws_access_key_id="key", aws_secret_access_key="secret"
+    )
+
+
+@pytest.fixture
+def s3(s3_server: str, s3_client: Any, monkeypatch: pytest.MonkeyPatch) -> S3Store:
+    urllib3.request("POST", f"{s3_server}/moto-api/reset")
+    s3_client.create_bucket(Bucket="models")
+    for name, value in {
+        "AWS_ENDPOINT_URL": s3_server,
+        "AWS_ACCESS_KEY_ID": "key",
+        "AWS_SECRET_ACCESS_KEY": "secret",
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }.items():
+        monkeypatch.setenv(name, value)
+    return S3Store(s3_client)
+
+
+STORES = {"file": "folder_store", "http": "web", "gs": "emulated", "s3": "s3"}
 
 
 @pytest.fixture(params=STORES)
@@ -257,12 +338,21 @@ def fetch(patience: Patience, root: Path) -> Callable[..., Outcome]:
     """Fetches as the program does, without waiting between tries."""
 
     def run(uri: str, destination: Destination | None = None, **options: Any) -> Outcome:
-        how = {name: options.pop(name) for name in ("require_pinned", "free") if name in options}
+        how = {name: options.pop(name) for name in ("require_pinned", "free", "cache") if name in options}
+        ways = {name: options.pop(name) for name in ("auth", "ca_bundle", "headers") if name in options}
         timeouts = Timeouts(connect=2, read=options.pop("read_timeout", 5))
-        fetcher = Fetcher(Progress(), patience.retry(), timeouts, **how)
+        access = Access(timeouts, notify=patience.notes.append, **ways)
+        fetcher = Fetcher(Progress(), patience.retry(), access, **how)
         return fetcher.fetch(Wanted(uri, **options), destination or ModelRoot(root))
 
     return run
+
+
+@pytest.fixture
+def lister(patience: Patience) -> Callable[[str], list[Version]]:
+    """Lists versions as the program does."""
+    fetcher = Fetcher(Progress(), patience.retry(), Access(Timeouts(connect=2, read=5)))
+    return lambda uri: list_versions(fetcher, uri)
 
 
 @pytest.fixture

@@ -18,14 +18,15 @@ from model_fetcher.fetch import Fetcher
 from model_fetcher.plan import Wanted
 from model_fetcher.progress import Progress
 from model_fetcher.retry import Retry
-from model_fetcher.sources.base import Timeouts
+from model_fetcher.sources.base import Access
 
 CHANGES = {"os.rename", "os.remove", "os.mkdir", "os.rmdir"}
 WRITING = os.O_WRONLY | os.O_RDWR
 
 
 def fill(uri: str, folder: Path) -> None:
-    Fetcher(Progress(), Retry(), Timeouts()).fetch(Wanted(uri), Folder(folder))
+    # One connection, so that the changes come in the same order each time.
+    Fetcher(Progress(), Retry(), Access(connections=1)).fetch(Wanted(uri), Folder(folder))
 
 
 def die_before(change: int) -> None:

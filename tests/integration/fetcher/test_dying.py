@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -35,12 +36,20 @@ def _quick_disk(monkeypatch):
 
 
 @pytest.fixture
-def deaths(bundles, folder_store, tmp_path):
+def memory(tmp_path):
+    """A folder in memory where there is one: thousands of files are made and removed."""
+    shared = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=shared if shared.is_dir() else tmp_path) as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
+def deaths(bundles, folder_store, memory):
     """Folders that held the first bundle until fills with the next ones were killed, each a step later."""
 
     def run(following):
         uris = [bundle.into(folder_store, str(number)) for number, bundle in enumerate(bundles)]
-        work = tmp_path / "deaths"
+        work = memory / "deaths"
         command = [sys.executable, Path(__file__).with_name("dying.py"), work, *uris[: following + 1]]
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
         assert done.returncode == 0, done.stderr
@@ -52,10 +61,10 @@ def deaths(bundles, folder_store, tmp_path):
 
 
 @pytest.mark.parametrize("following", [1, 2], ids=["killed-once", "killed-twice"])
-def test_any_bundle_fits_after_a_kill_at_any_step(deaths, bundles, folder_store, fetch, tree, tmp_path, following):
+def test_any_bundle_fits_after_a_kill_at_any_step(deaths, bundles, folder_store, fetch, tree, memory, following):
     for folder in deaths(following):
         for number, bundle in enumerate(bundles):
-            copy = tmp_path / "copies" / folder.name / str(number)
+            copy = memory / "copies" / folder.name / str(number)
             shutil.copytree(folder, copy)
             fetch(folder_store.uri(str(number)), Folder(copy))
             assert tree(copy) == bundle.files, copy

@@ -5,12 +5,15 @@ import socket
 import ssl
 import struct
 import subprocess
+import threading
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import pytest
 
 from model_artifact.bundle import verify
+from model_fetcher import landing
 from model_fetcher.destinations import ModelRoot
 from model_fetcher.errors import AccessDenied, ChecksumMismatch, Misconfigured, NotFound, Unreachable, Usage
 
@@ -134,7 +137,7 @@ def test_endless_answer_is_cut_off_at_the_listed_size(web, pack, fetch):
 
     uri = pack().into(web, "churn")
     web.faults = [status(200, web.objects["/churn/manifest.json"]), endless]
-    with pytest.raises(ChecksumMismatch, match="more than the 5 bytes"):
+    with pytest.raises(ChecksumMismatch, match=r"more than the \d+ bytes"):
         fetch(uri)
 
 
@@ -283,3 +286,142 @@ def test_switch_to_https_is_followed_and_never_back(web, serve, secure_uri, fetc
     web.faults = [redirect(plain.uri("m.onnx"))]
     with pytest.raises(Misconfigured, match="only https"):
         fetch(secure_uri)
+
+
+def test_headers_go_to_the_host_that_they_are_for(web, serve, uri, fetch):
+    other = serve(type(web)())
+    other.put("real.onnx", MODEL)
+    web.faults = [redirect(other.uri("real.onnx"))]
+    done = fetch(uri, headers={"Authorization": "Bearer secret", "X-Team": "churn"})
+    assert (web.requests[0][1]["Authorization"], web.requests[0][1]["X-Team"]) == ("Bearer secret", "churn")
+    assert all("Authorization" not in headers and "X-Team" not in headers for _, headers in other.requests)
+    assert done.identity == "the given headers"
+    assert "secret" not in str(done)
+
+
+def test_slow_sender_is_given_up(web, uri, fetch, patience):
+    """It sends a byte now and then, so that no read ever times out."""
+    gone = threading.Event()
+
+    def dripping(handler, data):
+        handler.send_response(200)
+        handler.send_header("Content-Length", str(len(data)))
+        handler.end_headers()
+        with suppress(OSError):
+            while not gone.wait(0.02):
+                handler.wfile.write(b".")
+                handler.wfile.flush()
+        handler.close_connection = True
+
+    web.faults = [dripping]
+    fetch(uri, read_timeout=0.2)
+    gone.set()
+    assert "all but stopped sending" in patience.notes[0]
+
+
+@pytest.mark.parametrize("scheme", ["gs", "s3"])
+def test_authority_of_ones_own_and_proxies_hold_for_every_scheme(
+    web, serve, authority, fetch, monkeypatch, tmp_path, scheme
+):
+    certificate, key = authority
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    web.wrap(context)
+    variable = {"gs": "STORAGE_EMULATOR_HOST", "s3": "AWS_ENDPOINT_URL"}[scheme]
+    monkeypatch.setenv(variable, f"https://127.0.0.1:{web.port}")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+
+    def answer(handler):
+        web.requests.append((handler.path, handler.headers))
+        handler.send_response(200)
+        for name, value in {"Content-Length": "5", "x-goog-generation": "1", "ETag": '"1"'}.items():
+            handler.send_header(name, value)
+        handler.end_headers()
+        handler.wfile.write(b"model")
+
+    web.answer = answer
+    with pytest.raises(Misconfigured, match="MODELPORT_FETCH_CA_BUNDLE"):
+        fetch(f"{scheme}://models/m.onnx")
+    assert fetch(f"{scheme}://models/m.onnx", ca_bundle=certificate).moved == 5
+    plain = serve(type(web)())
+    plain.answer = answer
+    monkeypatch.setenv("HTTP_PROXY", plain.uri("").rstrip("/"))
+    monkeypatch.setenv(variable, "http://storage.of.models")
+    assert fetch(f"{scheme}://models/m.onnx", name="proxied").moved == 5
+    assert web.requests[-1][0].startswith("http://storage.of.models/")
+
+
+def test_unverified_s3_endpoint_when_asked_for(secure_uri, web, fetch, monkeypatch):
+    web.put("models/m.onnx", MODEL)
+    for name, value in {"AWS_ENDPOINT_URL": f"https://127.0.0.1:{web.port}", "S3_VERIFY_SSL": "0"}.items():
+        monkeypatch.setenv(name, value)
+    assert fetch("s3://models/m.onnx", auth="anonymous").moved == len(MODEL)
+
+
+def test_authorities_that_are_none(fetch, tmp_path):
+    (tmp_path / "ca.pem").write_text("no certificate")
+    for path in (tmp_path / "ca.pem", tmp_path / "missing.pem"):
+        with pytest.raises(Usage, match="holds no certificates"):
+            fetch("https://127.0.0.1:1/m.onnx", ca_bundle=path)
+
+
+def test_folder_of_authorities(secure_uri, authority, fetch, tmp_path):
+    folder = tmp_path / "authorities"
+    folder.mkdir()
+    name = subprocess.run(
+        ["openssl", "x509", "-hash", "-noout", "-in", authority[0]], capture_output=True, text=True, check=True
+    ).stdout.strip()
+    (folder / f"{name}.0").write_bytes(authority[0].read_bytes())
+    assert fetch(secure_uri, ca_bundle=folder).name == "m"
+
+
+@pytest.mark.parametrize("extent", ["bytes 5-9/10", "bytes */10", "nonsense", ""])
+def test_another_part_than_was_asked_for(web, uri, fetch, extent):
+    web.faults = [status(206, b"wrong", Content_Range=extent)]
+    assert fetch(uri).moved >= len(MODEL)
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ({"Repr_Digest": "sha-256=:LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ=:"}, True),
+        ({"Repr_Digest": "sha-512=:AAAA:"}, False),
+        ({"x_amz_checksum_sha256": "LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ=-3"}, False),
+    ],
+)
+def test_digest_that_the_server_tells_counts(web, uri, fetch, headers, expected):
+    web.faults = [status(200, b"modeL", **headers)]
+    if expected:
+        with pytest.raises(ChecksumMismatch, match="its store says sha256"):
+            fetch(uri)
+    else:
+        assert fetch(uri).moved == 5
+
+
+def test_time_of_change_tells_versions_apart_where_it_is_old_enough(web, uri, fetch, monkeypatch):
+    """RFC 9110: a time of change that lies in the same second as the answer may belong to two versions."""
+    monkeypatch.setattr(landing, "PART", 1 << 19)
+    now, old = format_datetime(datetime.now(UTC), usegmt=True), "Thu, 01 Jan 2026 12:00:00 GMT"
+    for stamp, parts in ((old, True), (now, False)):
+        web.requests.clear()
+
+        def answer(handler, stamp=stamp):
+            web.requests.append((handler.path, handler.headers))
+            whole = handler.headers.get("Range") is None
+            start = 0 if whole else int(handler.headers["Range"].removeprefix("bytes=").split("-")[0])
+            data = MODEL if whole else MODEL[start : start + (1 << 19)]
+            handler.send_response(200 if whole else 206)
+            for name, value in {
+                "Content-Length": str(len(data)),
+                "Last-Modified": stamp,
+                "Content-Range": f"bytes {start}-{start + len(data) - 1}/{len(MODEL)}",
+            }.items():
+                handler.send_header(name, value)
+            handler.end_headers()
+            with suppress(OSError):
+                handler.wfile.write(data)
+
+        web.answer = answer
+        done = fetch(uri, name="old" if parts else "new")
+        assert (done.path / "m.onnx").read_bytes() == MODEL
+        assert all(headers.get("Range") for _, headers in web.requests) == parts

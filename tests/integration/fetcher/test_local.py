@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from model_fetcher.errors import AccessDenied, NotFound, RefusedByPolicy, Usage
+from model_fetcher.sources.base import Ask
 from model_fetcher.sources.local import LocalSource
 
 
@@ -55,7 +56,7 @@ def test_folder_that_is_called_like_a_file(folder_store, pack, fetch):
 
 def test_file_that_is_no_model(folder_store, fetch):
     folder_store.put("notes.txt", b"x")
-    with pytest.raises(NotFound, match=r"not that of a model file \(.onnx"):
+    with pytest.raises(NotFound, match=r"nothing is named like a model file \(.onnx"):
         fetch(folder_store.uri("notes.txt"))
 
 
@@ -78,7 +79,7 @@ def test_file_that_may_not_be_read(folder_store, monkeypatch):
     folder_store.put("m.onnx", b"x")
     (folder_store.root / "m.onnx").chmod(0o000)
     monkeypatch.chdir(folder_store.root)
-    with as_nobody(), pytest.raises(AccessDenied, match="may not be read"), LocalSource(Path("m.onnx")).open(""):
+    with as_nobody(), pytest.raises(AccessDenied, match="may not be read"), LocalSource(Path("m.onnx")).open(Ask()):
         pass
 
 

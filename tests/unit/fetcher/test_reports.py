@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from model_fetcher.errors import AccessDenied, ChecksumMismatch, NotFound, Unreachable
 from model_fetcher.fetch import Outcome
-from model_fetcher.progress import Progress
+from model_fetcher.progress import Progress, duration
 from model_fetcher.report import (
     TERMINATION_LIMIT,
     failure_line,
@@ -96,36 +96,53 @@ class Clock:
         return self.now
 
 
-def test_progress_on_a_terminal_is_one_moving_line():
+def test_progress_on_a_terminal_is_one_moving_bar_with_rate_and_time_left():
     stream, clock = io.StringIO(), Clock()
     progress = Progress(stream, terminal=True, clock=clock)
-    progress.begin("model.onnx", 4_000_000)
-    progress.at(1_000_000)
+    progress.begin("churn", 4_000_000)
+    progress.add(1_000_000)
     assert stream.getvalue() == ""
     clock.now = 0.5
-    progress.at(2_000_000)
+    progress.add(1_000_000)
     clock.now = 1.0
-    progress.at(4_000_000)
-    progress.end()
     progress.note("again")
+    progress.add(2_000_000)
+    progress.end()
     assert stream.getvalue().split("\r\x1b[K")[1:] == [
-        "model.onnx: 2.0 MB of 4.0 MB, 4.0 MB/s",
-        "model.onnx: 4.0 MB of 4.0 MB, 4.0 MB/s",
-        "model.onnx: 4.0 MB of 4.0 MB, 4.0 MB/s\n",
+        "churn: [############............]  50% 2.0 MB of 4.0 MB, 4.0 MB/s, 0:00 left",
         "again\n",
+        "churn: [########################] 100% 4.0 MB of 4.0 MB, 4.0 MB/s, 0:00 left",
+        "churn: [########################] 100% 4.0 MB of 4.0 MB, 4.0 MB/s\n",
     ]
+
+
+def test_rate_and_time_left_count_only_what_is_moved_now():
+    stream, clock = io.StringIO(), Clock()
+    progress = Progress(stream, terminal=True, clock=clock)
+    progress.begin("churn", 800_000_000)
+    progress.skip(400_000_000)
+    clock.now = 1.0
+    progress.add(1_000_000)
+    assert stream.getvalue().endswith(" 50% 401.0 MB of 800.0 MB, 1.0 MB/s, 6:39 left")
+    assert progress.moved == 1_000_000
 
 
 def test_progress_elsewhere_is_json_lines_now_and_then():
     stream, clock = io.StringIO(), Clock()
     progress = Progress(stream, clock=clock)
-    progress.begin("model.onnx", None)
+    progress.begin("churn", 20_000)
     for second in range(1, 12):
         clock.now = second
-        progress.at(second * 1000)
+        progress.add(1000)
     progress.end()
     progress.note("busy", "warning")
     lines = [json.loads(line) for line in stream.getvalue().splitlines()]
     assert [line["message"] for line in lines] == ["fetching", "fetching", "fetched", "busy"]
     assert [line.get("bytes") for line in lines] == [5000, 10000, 11000, None]
-    assert (lines[-1]["level"], lines[0]["total"], lines[2]["bytes_per_s"]) == ("warning", None, 1000)
+    assert [line.get("seconds_left") for line in lines] == [15, 10, None, None]
+    assert (lines[-1]["level"], lines[0]["total"], lines[2]["bytes_per_s"]) == ("warning", 20_000, 1000)
+
+
+@pytest.mark.parametrize(("seconds", "shown"), [(0, "0:00"), (75, "1:15"), (3_725, "1:02:05")])
+def test_time_left_reads_as_a_clock(seconds, shown):
+    assert duration(seconds) == shown

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from model_fetcher.contents import Patterns
 from model_fetcher.destinations import Folder, ModelRoot
 from model_fetcher.errors import Usage
-from model_fetcher.settings import OPTIONS, Settings, read_settings
+from model_fetcher.settings import OPTIONS, Settings, read_listing, read_settings
 
 PIN = "sha256:" + "ab" * 32
 
@@ -79,9 +80,59 @@ def test_variables_of_others_are_no_business_of_ours():
         (["a"], {"root": "/x"}, "MODELPORT_FETCH_root is not a setting; the nearest is MODELPORT_FETCH_ROOT"),
         (["a", "--forse"], {}, "unrecognized arguments: --forse"),
         (["a", "--name"], {}, "--name: expected one argument"),
+        (["a", "--auth", "me"], {}, "--auth: expected one of auto, credentials, anonymous, got 'me'"),
+        (["a", "--connections", "0"], {}, "--connections: expected a number from 1 to 256, got '0'"),
+        (["a", "--connections", "many"], {}, "--connections: expected a number"),
+        (["a", "--cache-size", "50 bananas"], {}, "--cache-size: expected bytes, such as 500000000, 500M or 50Gi"),
+        (["a", "--allow-patterns", "[1]"], {}, "--allow-patterns: expected patterns with commas"),
+        (["a", "--ignore-patterns", "[*"], {}, "--ignore-patterns: expected patterns with commas"),
+        (["a", "--headers", "{}"], {}, "unrecognized arguments: --headers"),
     ],
 )
 def test_what_makes_no_sense_is_refused_in_words(argv, environ, sentence):
     with pytest.raises(Usage) as caught:
         read_settings(argv, {f"MODELPORT_FETCH_{name}": value for name, value in environ.items()})
     assert sentence in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["Bearer secret", '["secret"]', '{"Authorization": ["secret"]}', "{secret"])
+def test_headers_that_are_none_are_refused_without_being_shown(text):
+    with pytest.raises(Usage, match=r"HEADERS: expected a JSON object of texts") as caught:
+        one_job("a", HEADERS=text)
+    assert "secret" not in str(caught.value)
+
+
+def test_headers_come_from_the_environment_and_are_not_shown():
+    settings, _ = read_settings(["a"], {"MODELPORT_FETCH_HEADERS": '{"Authorization": "Bearer secret"}'})
+    assert settings.headers == {"Authorization": "Bearer secret"}
+    assert "secret" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("text", "patterns"), [("*.onnx, config/*,", ("*.onnx", "config/*")), ('["a,b", "*.onnx"]', ("a,b", "*.onnx"))]
+)
+def test_patterns_stand_between_commas_or_in_a_list(text, patterns):
+    assert one_job("a", ALLOW_PATTERNS=text).wanted.patterns == Patterns(allow=patterns)
+
+
+@pytest.mark.parametrize(("text", "size"), [("0", 0), ("500", 500), ("2K", 2000), ("50Gi", 50 << 30), ("1M", 10**6)])
+def test_sizes(text, size):
+    settings, _ = read_settings(["a", "--cache-size", text], {})
+    assert settings.cache_size == size
+
+
+def test_variables_of_the_other_initializer_count_where_ours_are_not_set():
+    theirs = {"STORAGE_URI": "gs://b/k", "STORAGE_ALLOW_PATTERNS": "*.onnx", "STORAGE_IGNORE_PATTERNS": '["x"]'}
+    _, (job,) = read_settings([], theirs)
+    assert (job.wanted.uri, job.wanted.patterns) == ("gs://b/k", Patterns(("*.onnx",), ("x",)))
+    _, (job,) = read_settings([], theirs | {"MODELPORT_FETCH_URI": "gs://ours"})
+    assert job.wanted.uri == "gs://ours"
+
+
+def test_listing_takes_one_uri_and_the_same_settings():
+    settings, uri, as_json = read_listing(["gs://b/k", "--json", "--auth", "anonymous"], {})
+    assert (uri, as_json, settings.auth) == ("gs://b/k", True, "anonymous")
+    assert read_listing([], {"MODELPORT_FETCH_URI": "gs://b"})[1:] == ("gs://b", False)
+    for argv in ([], ["a", "b"]):
+        with pytest.raises(Usage, match="versions takes one URI"):
+            read_listing(argv, {})
