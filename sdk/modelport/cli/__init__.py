@@ -2,11 +2,12 @@
 
 import click
 
-from modelport.cli import doctor, fetch, inspect, pack, serve, settings, verify
+from modelport.cli import doctor, fetch, inspect, pack, push, serve, settings, verify, versions
 from modelport.cli.group import Program
 
 COMMANDS = {
     "Make a bundle and look at it": (pack.command, inspect.command, verify.command),
+    "Deliver it": (push.command, versions.command),
     "Run it": (serve.command, fetch.command),
     "Find out what is wrong": (doctor.command, settings.command),
 }
@@ -20,6 +21,6 @@ From a fitted model to an answer:
   curl localhost:8000/predict -H content-type:application/json -d '{"features": [35, "monthly"]}'
 
 The sample is a few hundred rows of the training features: the names, types and ranges that the service checks come
-from it. On Kubernetes, copy the folder of the bundle to a bucket and give its address to the chart."""
+from it. On Kubernetes, `modelport push` the bundle to a bucket; it prints what to give to the chart."""
 
 main = click.version_option(package_name="modelport")(Program(help=HELP, sections=COMMANDS))

@@ -43,6 +43,7 @@ def _identity(bundle: Bundle) -> Iterator[tuple[str, object]]:
         yield "fitted with", f"{framework.library} {framework.version}, Python {framework.python}"
     yield "golden rows", len(golden_rows(bundle))
     yield "baseline", manifest.baseline or "none"
+    yield "hooks", manifest.hooks or "none"
     yield from ((f"metadata {key}", value) for key, value in manifest.metadata.items())
 
 

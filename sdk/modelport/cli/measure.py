@@ -58,13 +58,14 @@ def golden_rows(bundle: Bundle) -> tuple[object, ...]:
 
 def measure(bundle: Bundle, *, allow_pickle: bool) -> list[Measurement]:
     """Load each format in a process of its own and let it answer the golden rows."""
-    rows = json.dumps({"rows": golden_rows(bundle)}).encode()
+    rows = json.dumps({"rows": golden_rows(bundle), "hooks": bundle.manifest.hooks is not None}).encode()
     return [_measure(bundle, item.kind, rows, allow_pickle) for item in bundle.manifest.formats]
 
 
 def _measure(bundle: Bundle, kind: FormatKind, rows: bytes, allow_pickle: bool) -> Measurement:
-    if kind in RUNS_CODE and not allow_pickle:
-        return Measurement(kind, note="not loaded: it is a pickle; --allow-pickle if you trust it")
+    what = "it is a pickle" if kind in RUNS_CODE else "hooks run with it" if bundle.manifest.hooks else ""
+    if what and not allow_pickle:
+        return Measurement(kind, note=f"not loaded: {what}; --allow-pickle if you trust it")
     trust = ["--allow-pickle"] if allow_pickle else []
     done = capture("model_service.prove", [str(bundle.directory), "--format", kind, *trust], rows)
     if done.returncode:

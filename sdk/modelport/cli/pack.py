@@ -54,6 +54,11 @@ EXAMPLES = (
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="features.yaml: descriptions, limits, defaults, rules, labels.",
 )
+@click.option(
+    "--hooks",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Python file with preprocess(rows) or postprocess(answers), to run with the model.",
+)
 @click.option("--label", "labels", type=_KeyValue(), multiple=True, help="Text of a class, VALUE=TEXT; repeat it.")
 @click.option(
     "--format",

@@ -29,9 +29,9 @@ class Draft:
     notes: list[str] = field(default_factory=list)
 
     def add(self, path: str, data: bytes) -> FileEntry:
-        """Write a file of the bundle."""
+        """Write a file of the bundle, or write it anew."""
         entry = self._write(path, data)
-        self.files.append(entry)
+        self.files = [*(item for item in self.files if item.path != path), entry]
         return entry
 
     def add_format(self, kind: FormatKind, attempts: Iterable[Attempt], evidence: Evidence) -> None:

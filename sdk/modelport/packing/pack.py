@@ -24,6 +24,7 @@ from modelport.packing.evidence import gather
 from modelport.packing.features import FeaturesFile, plain_json, read_features
 from modelport.packing.files import FORMATS
 from modelport.packing.golden import with_examples
+from modelport.packing.hooks import HOOKS, read_hooks, through_hooks
 from modelport.packing.packed import Packed
 from modelport.packing.sample import read_sample
 
@@ -42,6 +43,7 @@ def pack(  # noqa: PLR0913 - each is a thing that a caller says
     labels: Sequence[str] | Mapping[Any, str] | None = None,
     formats: Sequence[str] = ("onnx", "joblib"),
     metadata: Mapping[str, Any] | None = None,
+    hooks: str | Path | None = None,
     keep_training_rows: bool = False,
     force: bool = False,
 ) -> Packed:
@@ -61,6 +63,7 @@ def pack(  # noqa: PLR0913 - each is a thing that a caller says
         labels: what people call the classes, in the order of `classes_` or by class.
         formats: any of `onnx`, `skops`, `joblib`.
         metadata: free JSON: author, metrics, git revision.
+        hooks: Python file with `preprocess(rows)` or `postprocess(answers)`, which run with the model.
         keep_training_rows: golden rows are taken from the sample instead of drawn from its distributions.
         force: replace other content under the same name and version.
 
@@ -88,10 +91,16 @@ def pack(  # noqa: PLR0913 - each is a thing that a caller says
         draft = Draft(folder, _identity(name, version, created, signature, given.metadata))
         draft.add(GOLDEN, strict.dumps(golden))
         draft.add(BASELINE, strict.dumps(describe_sample(table, signature, answers)))
+        if hooks is not None:
+            draft.add(HOOKS, read_hooks(hooks))
+            draft.identity["hooks"] = HOOKS
         for kind, attempts in FORMATS.items():
             if kind in formats:
                 draft.add_format(kind, attempts(estimator, signature), evidence)
-        draft.manifest()
+        manifest = draft.manifest()
+        if hooks is not None:
+            draft.add(GOLDEN, strict.dumps(through_hooks(folder, manifest.formats[0].kind, golden)))
+            draft.manifest()
         path = publish(folder, root, replace=force)
     bundle = open_bundle(path)
     return Packed(path, bundle.digest, bundle.manifest, tuple(draft.notes), dict(draft.proofs))

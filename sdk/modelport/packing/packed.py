@@ -36,6 +36,8 @@ class Packed:
         yield "size", _size(sum(entry.size for entry in manifest.files))
         for index, item in enumerate(manifest.formats):
             yield "" if index else "formats", self._format(item)
+        if manifest.hooks:
+            yield "hooks", f"{manifest.hooks}, code that the service runs when it is pinned or allowed"
         for index, note in enumerate(self.notes):
             yield "" if index else "not kept", note
         yield from self._signature()

@@ -44,8 +44,8 @@ def prove(bundle: Path, kind: FormatKind, evidence: Evidence) -> Proof:
     Raises:
         NotKept: it cannot be loaded or run, or its answers differ.
     """
-    report = _run(bundle, kind, evidence.rows)
-    got = [_answer(item) for item in report["answers"]]
+    report = answer(bundle, kind, evidence.rows)
+    got = answers_of(report)
     parity = compare(evidence.answers, got, numeric=evidence.numeric)
     if parity.agreement < 1:
         raise NotKept(f"{1 - parity.agreement:.2%} of {parity.rows} predictions differ from the estimator's")
@@ -54,10 +54,18 @@ def prove(bundle: Path, kind: FormatKind, evidence: Evidence) -> Proof:
     return Proof(parity, report["load_seconds"], report["single_row_seconds"], report["peak_rss_bytes"])
 
 
-def _run(bundle: Path, kind: FormatKind, rows: Sequence[Row]) -> dict[str, Any]:
+def answer(bundle: Path, kind: FormatKind, rows: Sequence[Any], *, hooks: bool = False) -> dict[str, Any]:
+    """Answer rows with one format of a staged bundle; with `hooks` they are requests and go through its hooks.
+
+    Returns:
+        The report of `model_service.prove`.
+
+    Raises:
+        NotKept: it cannot be loaded or run; the reason is the last thing it said.
+    """
     # -P: a class that is only found because we stand beside its module would not be found by the service
     command = [sys.executable, "-P", "-m", "model_service.prove", str(bundle), "--format", kind, "--allow-pickle"]
-    document = json.dumps({"rows": list(rows)}, allow_nan=False)
+    document = json.dumps({"rows": list(rows), "hooks": hooks}, allow_nan=False)
     try:
         done = subprocess.run(  # noqa: S603 - our own interpreter and module
             command, input=document, capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=False
@@ -71,6 +79,9 @@ def _run(bundle: Path, kind: FormatKind, rows: Sequence[Row]) -> dict[str, Any]:
     return report
 
 
-def _answer(item: dict[str, Any]) -> Answer:
-    scores = item["probabilities"]
-    return Answer(item["prediction"], None if scores is None else tuple(scores))
+def answers_of(report: dict[str, Any]) -> list[Answer]:
+    """The answers in a report."""
+    return [
+        Answer(item["prediction"], None if item["probabilities"] is None else tuple(item["probabilities"]))
+        for item in report["answers"]
+    ]
