@@ -22,19 +22,6 @@ def test_a_digest_replaces_the_tag() -> None:
     assert rendered.one("Pod")["spec"]["imagePullSecrets"] == [{"name": "registry"}]
 
 
-def test_with_an_autoscaler_the_chart_never_writes_replicas() -> None:
-    assert render(URI | {"replicaCount": 4}).one("Deployment")["spec"]["replicas"] == 4
-    assert render(URI).kind("HorizontalPodAutoscaler") == []
-    rendered = render(given("autoscaling"))
-    deployment, scaler = rendered.one("Deployment"), rendered.one("HorizontalPodAutoscaler")
-    assert "replicas" not in deployment["spec"]
-    assert scaler["spec"]["scaleTargetRef"]["name"] == deployment["metadata"]["name"]
-    assert (scaler["spec"]["minReplicas"], scaler["spec"]["maxReplicas"]) == (2, 8)
-    assert scaler["spec"]["behavior"] == {"scaleUp": {"stabilizationWindowSeconds": 30}}
-    (metric,) = scaler["spec"]["metrics"]
-    assert metric["resource"] == {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 60}}
-
-
 @pytest.mark.parametrize(
     ("drain", "own", "grace"),
     [({}, None, 50), ({"delaySeconds": 0, "requestTimeoutSeconds": 5}, None, 15), ({}, 50, 50), ({}, 300, 300)],
@@ -51,9 +38,71 @@ def test_extras_reach_their_containers() -> None:
     rendered = render(given("extras"))
     assert variables(rendered.fetch)["GOOGLE_APPLICATION_CREDENTIALS"] == "/etc/gcs/key.json"
     assert variables(rendered.service)["OMP_NUM_THREADS"] == "1"
+    assert rendered.service["envFrom"][1:] == [{"secretRef": {"name": "service-secrets", "optional": True}}]
     assert {"name": "gcs", "mountPath": "/etc/gcs", "readOnly": True} in rendered.fetch["volumeMounts"]
     assert {"name": "site", "mountPath": "/etc/site", "readOnly": True} in rendered.service["volumeMounts"]
-    assert rendered.one("Service")["spec"]["type"] == "LoadBalancer"
+    assert [container["name"] for container in rendered.pod["containers"]] == ["service", "sidecar"]
+    assert [container["name"] for container in rendered.pod["initContainers"]] == ["wait", "fetch"]
+
+
+def test_extra_objects_are_templates_of_the_release() -> None:
+    names = [item["metadata"]["name"] for item in render(given("extras")).kind("ConfigMap")]
+    assert "first-site" in names
+
+
+def test_common_labels_are_on_every_object_and_pod_but_not_in_the_selector() -> None:
+    rendered = render(URI | {"commonLabels": {"team": "growth", "app.kubernetes.io/instance": "ignored"}})
+    deployment = rendered.one("Deployment")["spec"]
+    labelled = [*rendered.objects, deployment["template"]]
+    assert {item["metadata"]["labels"]["team"] for item in labelled} == {"growth"}
+    assert {item["metadata"]["labels"]["app.kubernetes.io/instance"] for item in labelled} == {"first"}
+    assert "team" not in deployment["selector"]["matchLabels"]
+
+
+def test_overlays_are_merged_over_what_the_chart_renders() -> None:
+    rendered = render(given("extras"))
+    deployment = rendered.one("Deployment")["spec"]
+    assert (deployment["minReadySeconds"], deployment["revisionHistoryLimit"], deployment["replicas"]) == (5, 3, 1)
+    assert rendered.pod["hostAliases"] == [{"ip": "10.0.0.1", "hostnames": ["bucket.internal"]}]
+    assert rendered.pod["enableServiceLinks"] is False
+    assert rendered.service["lifecycle"] == {"preStop": {"sleep": {"seconds": 2}}}
+    assert rendered.service["ports"]
+    assert rendered.fetch["imagePullPolicy"] == "Always"
+
+
+def test_an_overlay_changes_one_value_and_keeps_its_neighbours() -> None:
+    overlay = {"service": {"readinessProbe": {"periodSeconds": 2}}, "pod": {"securityContext": {"fsGroup": 3000}}}
+    rendered = render(URI | {"overlay": overlay})
+    assert rendered.service["readinessProbe"] == {
+        "httpGet": {"path": "/health", "port": "http", "scheme": "HTTP"},
+        "periodSeconds": 2,
+        "timeoutSeconds": 5,
+        "failureThreshold": 2,
+    }
+    assert (rendered.pod["securityContext"]["fsGroup"], rendered.pod["securityContext"]["runAsUser"]) == (3000, 10001)
+
+
+def test_a_gpu_is_asked_for_with_what_its_nodes_want() -> None:
+    rendered = render(given("gpu"))
+    assert rendered.service["resources"]["limits"]["nvidia.com/gpu"] == 1
+    assert rendered.pod["tolerations"] == [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}]
+    assert (rendered.pod["runtimeClassName"], rendered.pod["priorityClassName"]) == ("nvidia", "production")
+
+
+def test_a_certificate_makes_everything_that_asks_speak_https() -> None:
+    rendered = render(given("tls"))
+    probes = ("startupProbe", "readinessProbe", "livenessProbe")
+    assert {rendered.service[probe]["httpGet"]["scheme"] for probe in probes} == {"HTTPS"}
+    assert rendered.one("Pod")["spec"]["containers"][0]["args"][1] == "https://first-model-service:80"
+    assert rendered.one("ServiceMonitor")["spec"]["endpoints"][0]["scheme"] == "https"
+    (trigger,) = rendered.one("ScaledObject")["spec"]["triggers"]
+    assert trigger["metadata"]["url"].startswith("https://")
+
+
+@pytest.mark.parametrize(("seconds", "timeout"), [(5, "60"), (30, "60"), (90, "120")])
+def test_a_worker_may_be_silent_for_longer_than_a_request_takes(seconds: int, timeout: str) -> None:
+    env = variables(render(URI | {"drain": {"requestTimeoutSeconds": seconds}}).service)
+    assert env["MODELPORT_WORKER_TIMEOUT_SECONDS"] == timeout
 
 
 def test_pods_are_scheduled_as_asked() -> None:

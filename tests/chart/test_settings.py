@@ -22,7 +22,16 @@ def test_every_setting_of_the_service_has_exactly_one_place() -> None:
         env |= variables(render(given(name)).service)
     owned = {name.removeprefix(PREFIX).lower() for name in env if name.startswith(PREFIX)}
     assert plain | owned == set(Settings.model_fields)
-    assert not plain & owned
+    assert plain & owned == {"worker_timeout_seconds"}  # derived from the request's time unless it is given
+    assert "worker_timeout_seconds" not in variables(render(given("tls")).service)
+
+
+def test_lists_are_written_as_the_service_reads_them() -> None:
+    data = render(given("tls")).one("ConfigMap")["data"]
+    lists = {name: data[f"{PREFIX}{name.upper()}"] for name in ("cors_allow_origins", "latency_buckets")}
+    settings = Settings.model_validate(lists)
+    assert settings.cors_allow_origins == ("https://a.example.com", "https://b.example.com")
+    assert settings.latency_buckets == (0.001, 0.01, 0.1)
 
 
 def test_config_becomes_environment_that_the_service_reads_as_meant() -> None:
@@ -83,6 +92,11 @@ def test_traces_carry_the_names_of_pod_and_service() -> None:
     assert env["OTEL_SERVICE_NAME"] == "first-model-service"
     names = [item["name"] for item in service["env"]]
     attributes = dict(pair.split("=") for pair in env["OTEL_RESOURCE_ATTRIBUTES"].split(","))
+    assert (attributes.pop("k8s.container.name"), attributes.pop("k8s.deployment.name")) == (
+        "service",
+        "first-model-service",
+    )
+    assert set(attributes) == {"k8s.namespace.name", "k8s.node.name", "k8s.pod.name", "k8s.pod.uid"}
     for reference in attributes.values():
         # Kubernetes expands only what was defined before.
         assert names.index(reference.removeprefix("$(").removesuffix(")")) < names.index("OTEL_RESOURCE_ATTRIBUTES")

@@ -1,8 +1,34 @@
 {{/* What the schema cannot say: values that make no sense together. Each ends the render with a sentence. */}}
 {{- define "model-service.checks" -}}
+{{- include "model-service.checkModel" . }}
+{{- include "model-service.checkScaling" . }}
+{{- include "model-service.checkSettings" . }}
+{{- if and .Values.tracing.enabled (not .Values.tracing.endpoint) }}
+{{- fail "tracing.endpoint: missing; name the collector, for example http://otel-collector.observability:4318" }}
+{{- end }}
+{{- if and .Values.httpRoute.enabled (not .Values.httpRoute.parentRefs) }}
+{{- fail "httpRoute.parentRefs: missing; name the Gateway, for example --set httpRoute.parentRefs[0].name=public" }}
+{{- end }}
+{{- if and .Values.initContainer.caBundle.configMap .Values.initContainer.caBundle.secret }}
+{{- fail "initContainer.caBundle: give configMap or secret, not both" }}
+{{- end }}
+{{- end }}
+
+{{- define "model-service.checkModel" -}}
 {{- $model := .Values.model }}
-{{- if not $model.uri }}
-{{- fail "model.uri: missing; say where the model is, for example --set model.uri=gs://my-bucket/churn/3" }}
+{{- $sources := dict "uri" $model.uri "existingClaim" $model.existingClaim "image.repository" $model.image.repository "baked" $model.baked }}
+{{- $given := list }}
+{{- range $name, $value := $sources }}
+{{- if $value }}{{ $given = append $given (printf "model.%s" $name) }}{{ end }}
+{{- end }}
+{{- if not $given }}
+{{- fail "model.uri: missing; say where the model is, for example --set model.uri=gs://my-bucket/churn/3 (or model.existingClaim, model.image or model.baked)" }}
+{{- end }}
+{{- if gt (len $given) 1 }}
+{{- fail (printf "model: %s are given; a model has one place" (join " and " $given)) }}
+{{- end }}
+{{- if and $model.subPath (or $model.uri $model.baked) }}
+{{- fail "model.subPath: only a claim or an image is mounted; put the folder into model.uri" }}
 {{- end }}
 {{- if and $model.digest $model.sha256 }}
 {{- fail "model: give digest for a bundle or sha256 for a bare model file, not both" }}
@@ -10,15 +36,33 @@
 {{- if and .Values.config.require_pinned (not (or $model.digest $model.sha256)) }}
 {{- fail "config.require_pinned: the model is not pinned; set model.digest (a bundle) or model.sha256 (a bare model file)" }}
 {{- end }}
-{{- if and .Values.tracing.enabled (not .Values.tracing.endpoint) }}
-{{- fail "tracing.endpoint: missing; name the collector, for example http://otel-collector.observability:4318" }}
 {{- end }}
-{{- with .Values.autoscaling }}
-{{- if and .enabled (gt (int .minReplicas) (int .maxReplicas)) }}
-{{- fail (printf "autoscaling: minReplicas %d is more than maxReplicas %d" (int .minReplicas) (int .maxReplicas)) }}
+
+{{- define "model-service.checkSettings" -}}
+{{- $config := .Values.config }}
+{{- if $config.tls_client_ca_file }}
+{{- fail "config.tls_client_ca_file: the kubelet's probes show no client certificate, so no pod would become ready; ask for client certificates in the proxy, ingress or mesh in front" }}
 {{- end }}
-{{- if and .enabled (not (dig "requests" "cpu" "" $.Values.resources)) }}
+{{- if and (hasKey $config "worker_timeout_seconds") (le (int64 $config.worker_timeout_seconds) (int64 .Values.drain.requestTimeoutSeconds)) }}
+{{- fail (printf "config.worker_timeout_seconds: %d must be more than drain.requestTimeoutSeconds %d, or workers are replaced while they answer; raise it or leave it out" (int64 $config.worker_timeout_seconds) (int64 .Values.drain.requestTimeoutSeconds)) }}
+{{- end }}
+{{- end }}
+
+{{- define "model-service.checkScaling" -}}
+{{- $scaling := .Values.autoscaling }}
+{{- if $scaling.enabled }}
+{{- if gt (int $scaling.minReplicas) (int $scaling.maxReplicas) }}
+{{- fail (printf "autoscaling: minReplicas %d is more than maxReplicas %d" (int $scaling.minReplicas) (int $scaling.maxReplicas)) }}
+{{- end }}
+{{- if eq $scaling.scaler "hpa" }}
+{{- if eq (int $scaling.minReplicas) 0 }}
+{{- fail "autoscaling.minReplicas: 0 needs autoscaling.scaler keda; a HorizontalPodAutoscaler keeps one pod" }}
+{{- end }}
+{{- if not (or $scaling.metrics (dig "requests" "cpu" "" .Values.resources)) }}
 {{- fail "resources.requests.cpu: missing; autoscaling measures CPU in per cent of it" }}
+{{- end }}
+{{- else if and (eq (int $scaling.minReplicas) 0) (not (or $scaling.keda.triggers $scaling.keda.prometheusAddress)) }}
+{{- fail "autoscaling.minReplicas: 0 pods cannot be asked for their requests in flight; set autoscaling.keda.triggers to something that is there without them, such as the requests of your ingress" }}
 {{- end }}
 {{- end }}
 {{- end }}

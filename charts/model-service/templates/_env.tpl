@@ -28,6 +28,20 @@ MODELPORT_{{ upper $name }}: {{ include "model-service.text" $value | quote }}
 - name: MODELPORT_FETCH_REQUIRE_PINNED
   value: "true"
 {{- end }}
+{{- if include "model-service.caVolume" . }}
+- name: MODELPORT_FETCH_CA_BUNDLE
+  value: /etc/modelport/ca/{{ .Values.initContainer.caBundle.key }}
+{{- end }}
+{{- with .Values.initContainer.proxy.url }}
+- name: HTTPS_PROXY
+  value: {{ . | quote }}
+- name: HTTP_PROXY
+  value: {{ . | quote }}
+{{- end }}
+{{- with .Values.initContainer.proxy.noProxy }}
+- name: NO_PROXY
+  value: {{ . | quote }}
+{{- end }}
 {{- with .Values.initContainer.extraEnv }}
 {{ toYaml . }}
 {{- end }}
@@ -43,6 +57,10 @@ MODELPORT_{{ upper $name }}: {{ include "model-service.text" $value | quote }}
   value: {{ .Values.drain.delaySeconds | quote }}
 - name: MODELPORT_REQUEST_TIMEOUT_SECONDS
   value: {{ .Values.drain.requestTimeoutSeconds | quote }}
+{{- if not (hasKey .Values.config "worker_timeout_seconds") }}
+- name: MODELPORT_WORKER_TIMEOUT_SECONDS
+  value: {{ max 60 (add .Values.drain.requestTimeoutSeconds 30) | quote }}
+{{- end }}
 {{- if .Values.tracing.enabled }}
 {{ include "model-service.tracingEnv" . | trim }}
 {{- end }}
@@ -51,7 +69,7 @@ MODELPORT_{{ upper $name }}: {{ include "model-service.text" $value | quote }}
 {{- end }}
 {{- end }}
 
-{{/* The standard OpenTelemetry variables, which the SDK reads itself. */}}
+{{/* The standard OpenTelemetry variables, which the SDK reads itself. Kubernetes expands what was defined before. */}}
 {{- define "model-service.tracingEnv" -}}
 {{- range $name, $path := dict "K8S_NAMESPACE" "metadata.namespace" "K8S_NODE" "spec.nodeName" "K8S_POD" "metadata.name" "K8S_POD_UID" "metadata.uid" }}
 - name: {{ $name }}
@@ -60,7 +78,7 @@ MODELPORT_{{ upper $name }}: {{ include "model-service.text" $value | quote }}
 - name: OTEL_SERVICE_NAME
   value: {{ include "model-service.fullname" . }}
 - name: OTEL_RESOURCE_ATTRIBUTES
-  value: k8s.namespace.name=$(K8S_NAMESPACE),k8s.node.name=$(K8S_NODE),k8s.pod.name=$(K8S_POD),k8s.pod.uid=$(K8S_POD_UID)
+  value: k8s.container.name=service,k8s.deployment.name={{ include "model-service.fullname" . }},k8s.namespace.name=$(K8S_NAMESPACE),k8s.node.name=$(K8S_NODE),k8s.pod.name=$(K8S_POD),k8s.pod.uid=$(K8S_POD_UID)
 - name: OTEL_EXPORTER_OTLP_ENDPOINT
   value: {{ .Values.tracing.endpoint | quote }}
 - name: OTEL_EXPORTER_OTLP_PROTOCOL

@@ -22,11 +22,21 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- with omit .Values.commonLabels "app.kubernetes.io/name" "app.kubernetes.io/instance" }}
+{{ toYaml . }}
+{{- end }}
 {{- end }}
 
 {{- define "model-service.labels" -}}
 app.kubernetes.io/name: {{ include "model-service.name" . }}
 {{ include "model-service.commonLabels" . }}
+{{- end }}
+
+{{/* Name and labels of the objects that are called like the release. */}}
+{{- define "model-service.metadata" -}}
+name: {{ include "model-service.fullname" . }}
+labels:
+  {{- include "model-service.labels" . | nindent 2 }}
 {{- end }}
 
 {{- define "model-service.serviceAccountName" -}}
@@ -51,7 +61,17 @@ app.kubernetes.io/name: {{ include "model-service.name" . }}
 
 {{/* A value as the text of an environment variable. Large numbers would print as 1e+07 otherwise. */}}
 {{- define "model-service.text" -}}
-{{- if kindIs "string" . }}{{ . }}{{ else }}{{ toJson . }}{{ end }}
+{{- if kindIs "string" . }}{{ . }}{{ else if kindIs "slice" . }}{{ join "," . }}{{ else }}{{ toJson . }}{{ end }}
+{{- end }}
+
+{{/* https when the service has a certificate. */}}
+{{- define "model-service.scheme" -}}
+{{- ternary "https" "http" (hasKey .Values.config "tls_cert_file") }}
+{{- end }}
+
+{{/* Least number of pods that the release has while nothing is wrong. */}}
+{{- define "model-service.leastReplicas" -}}
+{{- ternary .Values.autoscaling.minReplicas .Values.replicaCount .Values.autoscaling.enabled }}
 {{- end }}
 
 {{/* Longest that a pod needs to go away: drain, requests in flight, and a margin for the last traces and the exit. */}}
