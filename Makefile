@@ -14,9 +14,12 @@ VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 SKLEARN := 1.8 1.9
 LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate
 
+# One benchmark at a time on a machine: two would measure each other.
+BENCH := flock /tmp/bench.lock
+
 CLUSTER := . .cluster/env
 
-.PHONY: help setup demo serve test lint format lock images charts cluster cluster-down e2e e2e-smoke clean
+.PHONY: help setup demo serve test fuzz lint format lock images charts cluster cluster-down e2e e2e-smoke bench bench-quick bench-fetch profile release audit clean
 
 help: ## Show this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -39,6 +42,9 @@ serve: $(READY) ## The same, and stay up
 
 test: $(READY) ## Every test that needs only what pip brings, with the coverage gate
 	@$(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
+
+fuzz: $(READY) ## 100,000 malformed requests against a real server (FUZZ_SEED=n for others)
+	@FUZZ_REQUESTS=100000 $(BIN)/python -m pytest tests/integration/fuzz -s $(ARGS)
 
 lint: $(READY) ## ruff, mypy strict, import-linter
 	@$(BIN)/ruff check .
@@ -63,8 +69,8 @@ lock: $(READY) ## Resolve again: for development, and for each image
 images: ## Build the images and check their sizes
 	@[ ! -f .cluster/env ] || $(CLUSTER); scripts/images.sh
 
-charts: $(READY) ## Lint, render and check the charts; no cluster needed
-	@command -v helm >/dev/null || scripts/cluster/build.sh helm
+charts: $(READY) ## Lint, render and check the charts, k8s/ and skaffold.yaml; no cluster needed
+	@for tool in helm kubectl kubeconform; do command -v $$tool >/dev/null || scripts/cluster/build.sh $$tool; done
 	@$(BIN)/python -m pytest tests/chart $(ARGS)
 
 cluster: ## A Kubernetes to develop against: KUBE_CONTEXT's, kind, minikube, or one built here
@@ -78,6 +84,25 @@ e2e: $(READY) ## Every end-to-end test on the cluster, with figures
 
 e2e-smoke: $(READY) ## The end-to-end tests that CI runs
 	@$(E2E) -m smoke $(ARGS)
+
+bench: $(READY) ## Measure against the peers and the limit: table, curves, targets (about an hour)
+	@$(BENCH) $(BIN)/python -m benchmarks.serving $(ARGS)
+
+bench-quick: $(READY) ## Ours against the limit, under a minute
+	@$(BENCH) $(BIN)/python -m benchmarks.serving --quick $(ARGS)
+
+bench-fetch: $(READY) ## Fetching against KServe and the vendors' clients, over http, gs and s3 (a quarter of an hour)
+	@$(BENCH) $(BIN)/python -m benchmarks.fetch $(ARGS)
+
+profile: $(READY) ## Where a request spends its time
+	@$(BENCH) $(BIN)/python -m benchmarks.serving.profile $(ARGS)
+
+release: $(READY) ## Build sdist, wheel, images, chart, bills of materials and checksums into dist/; push to REGISTRY
+	@scripts/release.sh $(ARGS)
+
+audit: $(READY) ## Known vulnerabilities and licences of what the images hold
+	@$(BIN)/python scripts/release/licences.py
+	@$(BIN)/python scripts/release/audit.py $$(scripts/release/tool.sh pip-audit) $(AUDIT_FLAGS)
 
 clean: ## Remove what the targets above made
 	rm -rf .venv .demo .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis dist

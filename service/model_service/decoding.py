@@ -120,8 +120,9 @@ def _type(feature: Feature) -> Any:
 
 
 def _categories(feature: Feature) -> Any:
-    texts = all(type(category) is str for category in feature.categories or ())
-    return Literal[tuple(feature.categories or ())] if texts and feature.dtype == "string" else None
+    categories = feature.categories or ()
+    texts = all(type(category) is str for category in categories)
+    return Literal[categories] if categories and texts and feature.dtype == "string" else None
 
 
 def _plain(feature: Feature) -> Any:
@@ -138,19 +139,11 @@ def _plain(feature: Feature) -> Any:
 
 
 def _bounded(kind: type[float], limits: dict[str, float], low: float, high: float) -> Any:
-    """Numbers within the dtype's range and the feature's own limits; none where both kinds of one limit are set."""
-    if {"ge", "gt"} <= limits.keys() or {"le", "lt"} <= limits.keys():
+    """Numbers within the dtype's range and the feature's limits; none for limits beyond the range, or two of a kind."""
+    doubled = {"ge", "gt"} <= limits.keys() or {"le", "lt"} <= limits.keys()
+    if doubled or not all(low <= limit <= high for limit in limits.values()):
         return None
-    if not limits and high == FLOAT64_MAX:
-        return float  # there is no larger number: the parser refuses what would be infinite
-    bounds: dict[str, Any] = {
-        "ge": kind(max(limits.get("ge", low), low)),
-        "le": kind(min(limits.get("le", high), high)),
-    }
-    if limits.get("gt", -math.inf) >= low:
-        bounds |= {"gt": kind(limits["gt"])}
-        del bounds["ge"]
-    if limits.get("lt", math.inf) <= high:
-        bounds |= {"lt": kind(limits["lt"])}
-        del bounds["le"]
+    lower = {"gt": limits["gt"]} if "gt" in limits else {"ge": limits.get("ge", low)}
+    upper = {"lt": limits["lt"]} if "lt" in limits else {"le": limits.get("le", high)}
+    bounds: dict[str, Any] = {name: kind(limit) for name, limit in (lower | upper).items()}
     return Annotated[kind, msgspec.Meta(**bounds)]

@@ -6,6 +6,7 @@ A request that comes in one piece, as nearly all do, costs two more method calls
 """
 
 import asyncio
+import logging
 from typing import Any
 
 from uvicorn.config import Config
@@ -16,6 +17,7 @@ from model_service.errors import HeadTooLarge, MalformedRequest, RequestTimeout,
 from model_service.jsontext import dumps
 
 GOODBYE_SECONDS = 1.0
+log = logging.getLogger(__name__)
 
 
 class GuardedProtocol(HttpToolsProtocol):
@@ -115,6 +117,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._arriving = False
         if self.transport.is_closing():
             return
+        log.info("refused a request: %s", error)
         if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
             body = dumps(error.as_json())
             head = f"content-type: application/json\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"

@@ -75,6 +75,7 @@ def values() -> Callable[..., dict[str, Any]]:
             "initContainer": {"image": image, "extraEnv": [emulator]},
             "resources": {"requests": {"cpu": "100m", "memory": "128Mi"}, "limits": {"memory": "512Mi"}},
             "drain": {"delaySeconds": 6},
+            "service": {"type": "NodePort"},
         } | others
 
     return make

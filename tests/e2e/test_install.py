@@ -1,31 +1,95 @@
-"""`helm install` into an empty restricted namespace, from a bucket, through the real client."""
+"""From nothing to right predictions, each way a model can come: bucket, claim, the service's own image, kustomize."""
 
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
-from support.cluster import Bucket, Namespace, wait_for
+from support.cluster import REPO, Bucket, Namespace, run, wait_for
+from support.volumes import node_volume
 
+from model_artifact import __version__
 from modelport import Client
 
-pytestmark = pytest.mark.smoke
+INIT_IMAGE = f"modelport/init-container:{__version__}"
 
 
-def test_from_install_to_right_predictions(
+def first_prediction(url: str, row: Any, started: float, how: str) -> None:
+    """Wait for it and print the seconds since `started`."""
+    with Client(url) as client:
+        client.wait_until_ready(timeout=90)
+        client.predict(row)
+    seconds = time.monotonic() - started
+    print(f"\nfigure: {how} to first prediction {seconds:.1f} s")
+    assert seconds < 180
+
+
+@pytest.mark.smoke
+def test_from_a_bucket_to_right_predictions(
     namespace: Namespace, bucket: Bucket, packed: Callable[[str], Any], values: Any, data: Any, estimator: Any
 ) -> None:
     bundle = packed("1")
     uri = bucket.upload(bundle.path, "cancer/1")
     started = time.monotonic()
     namespace.helm("install", "first", values(uri, bundle.digest))
+    first_prediction(namespace.url("first"), data.data.iloc[0].to_dict(), started, "helm install from a bucket")
     with Client(namespace.url("first")) as client:
-        client.wait_until_ready(timeout=180)
-        client.predict(data.data.iloc[0].to_dict())
-        print(f"\nfigure: helm install to first prediction {time.monotonic() - started:.1f} s")
         batch = client.predict_batch(data.data.iloc[:100])
     assert [answer.prediction for answer in batch.predictions] == estimator.predict(data.data.iloc[:100]).tolist()
     scores = estimator.predict_proba(data.data.iloc[:100]).max(axis=1)
     assert max(abs(a.probability - b) for a, b in zip(batch.predictions, scores, strict=True)) < 1e-9
     wait_for(lambda: namespace.ready_pods("first"), "a ready pod")
     assert "Succeeded" in namespace.helm("test", "first")
+
+
+def test_from_a_claim_that_holds_the_model(
+    namespace: Namespace, bucket: Bucket, packed: Callable[[str], Any], values: Any, data: Any
+) -> None:
+    bundle = packed("1")
+    uri = bucket.upload(bundle.path, "claim/1")
+    with node_volume(f"claim-{namespace.name}", namespace, INIT_IMAGE) as volume:
+        emulator = {"STORAGE_EMULATOR_HOST": os.environ["CLUSTER_FAKE_GCS_POD_URL"]}
+        volume.run_as_root("python", "-m", "model_fetcher", "--root", "/volume", uri, env=emulator)
+        started = time.monotonic()
+        model = {"existingClaim": volume.name, "digest": bundle.digest}
+        namespace.helm("install", "claimed", values("") | {"model": model})
+        row = data.data.iloc[0].to_dict()
+        first_prediction(namespace.url("claimed"), row, started, "helm install from a claim")
+        namespace.helm("uninstall", "claimed", None, "--wait")
+
+
+def test_from_a_model_in_the_services_own_image(
+    namespace: Namespace, packed: Callable[[str], Any], values: Any, data: Any, tmp_path: Path
+) -> None:
+    bundle = packed("1")
+    dockerfile = f"FROM modelport/service:{__version__}\nCOPY --chown=10001:0 . /mnt/models/cancer/1/\n"
+    image = f"modelport/baked:{namespace.name}"
+    (tmp_path / "Dockerfile").write_text(dockerfile)
+    run("docker", "build", "--quiet", "--file", str(tmp_path / "Dockerfile"), "--tag", image, str(bundle.path))
+    run(str(REPO / "scripts" / "cluster" / "load-image.sh"), image)
+    given = values("") | {
+        "model": {"baked": True, "digest": bundle.digest},
+        "image": {"repository": "modelport/baked", "tag": namespace.name},
+    }
+    started = time.monotonic()
+    namespace.helm("install", "baked", given)
+    row = data.data.iloc[0].to_dict()
+    first_prediction(namespace.url("baked"), row, started, "helm install of a baked image")
+    assert "initContainers" not in namespace.pods("baked")[0]["spec"]
+
+
+@pytest.fixture
+def models() -> Iterator[Namespace]:
+    """The namespace that k8s/ names, taken away at the end."""
+    yield Namespace("models")
+    run("kubectl", "delete", "namespace", "models", "--ignore-not-found", "--wait")
+
+
+@pytest.mark.smoke
+def test_with_kustomize_and_no_bucket_at_all(models: Namespace) -> None:
+    started = time.monotonic()
+    run("kubectl", "apply", "--kustomize", str(REPO / "k8s" / "overlays" / "minikube"))
+    flower = {"sepal_length": 5.1, "sepal_width": 3.5, "petal_length": 1.4, "petal_width": 0.2}
+    first_prediction(models.url("model-service"), flower, started, "kubectl apply -k k8s/overlays/minikube")

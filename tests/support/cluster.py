@@ -56,17 +56,42 @@ class Namespace:
         """Names of the pods that are ready."""
         return [pod["metadata"]["name"] for pod in self.pods(release) if _is_ready(pod)]
 
-    def helm(self, verb: str, release: str, values: dict[str, Any] | None = None, *flags: str) -> str:
-        """Install or upgrade a release of the chart with `values`."""
+    def helm(
+        self, verb: str, release: str, values: dict[str, Any] | None = None, *flags: str, chart: Path = CHART
+    ) -> str:
+        """Install or upgrade a release of the chart with `values`; other verbs take flags alone."""
         given = ["--values", "-"] if values is not None else []
-        chart = [str(CHART)] if verb in {"install", "upgrade"} else []
-        command = ["helm", "--namespace", self.name, verb, release, *chart, *given, *flags]
+        charts = [str(chart)] if verb in {"install", "upgrade"} else []
+        command = ["helm", "--namespace", self.name, verb, release, *charts, *given, *flags]
         return run(*command, text=json.dumps(values))
 
     def url(self, release: str) -> str:
-        """Address of a release's Service, as this machine reaches it."""
+        """Address of a release's Service, as this machine reaches it: the port of the node."""
         items = self.get("services", "-l", f"app.kubernetes.io/instance={release}")["items"]
-        return f"http://{items[0]['spec']['clusterIP']}:{items[0]['spec']['ports'][0]['port']}"
+        return f"http://{os.environ['CLUSTER_NODE_HOST']}:{items[0]['spec']['ports'][0]['nodePort']}"
+
+    def execute(self, pod: str, code: str) -> str:
+        """Run Python in the service's container of a pod; returns what it prints."""
+        return self.kubectl("exec", pod, "--container=service", "--", "python", "-c", code)
+
+    def raw(self, pod: str, path: str) -> str:
+        """What a pod answers to GET, through the API server."""
+        return run("kubectl", "get", "--raw", f"/api/v1/namespaces/{self.name}/pods/{pod}:8000/proxy{path}")
+
+    def messages(self, release: str) -> str:
+        """Termination messages of every container of a release's pods."""
+        states = [
+            state.get("terminated", {}).get("message", "")
+            for pod in self.pods(release)
+            for kind in ("initContainerStatuses", "containerStatuses")
+            for status in pod["status"].get(kind, [])
+            for state in (status["state"], status["lastState"])
+        ]
+        return "\n".join(states)
+
+    def apply(self, *objects: dict[str, Any]) -> None:
+        """`kubectl apply` of objects."""
+        run("kubectl", "--namespace", self.name, "apply", "--filename=-", text="\n---\n".join(map(json.dumps, objects)))
 
 
 def _is_ready(pod: Any) -> bool:

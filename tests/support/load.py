@@ -15,7 +15,8 @@ import urllib3
 class Load:
     """Sends `body` to `url` from `connections` threads, `rate` requests a second in all, none tried twice.
 
-    `outcomes` counts HTTP statuses, and exceptions by class name; `answers` what `key` made of each 200.
+    `outcomes` counts HTTP statuses, and exceptions by class name; `versions` the model version of each 200, and
+    `sequences` which ones each connection saw, one after the other; `slowest_failure` is in seconds.
     """
 
     url: str
@@ -24,6 +25,8 @@ class Load:
     connections: int = 8
     outcomes: "Counter[str]" = field(default_factory=Counter)
     versions: "Counter[str]" = field(default_factory=Counter)
+    sequences: list[list[str]] = field(default_factory=list)
+    slowest_failure: float = 0.0
     _stop: threading.Event = field(default_factory=threading.Event)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -52,14 +55,17 @@ class Load:
 
     def _connection(self) -> None:
         interval = self.connections / self.rate
+        seen: list[str] = []
+        self.sequences.append(seen)
         following = time.monotonic()
         with urllib3.PoolManager(num_pools=1, maxsize=1, retries=False) as pool:
             while not self._stop.wait(max(0.0, following - time.monotonic())):
                 following = max(following + interval, time.monotonic() - interval)
-                self._one(pool)
+                self._one(pool, seen)
 
-    def _one(self, pool: urllib3.PoolManager) -> None:
+    def _one(self, pool: urllib3.PoolManager, seen: list[str]) -> None:
         version = None
+        started = time.monotonic()
         try:
             response = pool.request("POST", self.url, json=self.body, timeout=30)
             outcome = str(response.status)
@@ -69,5 +75,9 @@ class Load:
             outcome = type(error).__name__
         with self._lock:
             self.outcomes[outcome] += 1
-            if version is not None:
+            if version is None:
+                self.slowest_failure = max(self.slowest_failure, time.monotonic() - started)
+            else:
                 self.versions[version] += 1
+        if version is not None and seen[-1:] != [version]:
+            seen.append(version)

@@ -1,14 +1,18 @@
 """gzip in and out, and what is not gzip."""
 
+import asyncio
 import gzip
 import json
 import zlib
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
 from support.bundles import IRIS_NAMES
+
+from model_service.api.compression import GzipRequests
 
 NAMED = dict(zip(IRIS_NAMES, [5.1, 3.5, 1.4, 0.2], strict=True))
 BODY = json.dumps({"requests": [NAMED] * 90}).encode()
@@ -67,6 +71,44 @@ def test_other_encodings_are_refused_and_told_what_is_read(client: TestClient, e
     response = client.post("/predict", content=BODY, headers=GZIP | {"content-encoding": encoding})
     assert (response.status_code, response.json()["error"]) == (415, "unsupported_media_type")
     assert response.headers["accept-encoding"] == "gzip"
+
+
+def drive(app: Any, messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What a request whose body comes as these messages is sent."""
+    sent: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        return messages.pop(0)
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    headers = [(name.encode(), value.encode()) for name, value in GZIP.items()]
+    scope = {"type": "http", "method": "POST", "path": "/predict", "raw_path": b"/predict", "query_string": b"",
+             "headers": headers, "scheme": "http", "state": {}}  # fmt: skip
+    asyncio.run(app(scope, receive, send))
+    return sent
+
+
+def test_a_client_that_leaves_within_its_body_gets_no_answer(client: TestClient) -> None:
+    begun = {"type": "http.request", "body": gzip.compress(BODY)[:40], "more_body": True}
+    assert drive(client.app, [begun, {"type": "http.disconnect"}]) == []
+
+
+def test_after_the_body_the_client_is_still_heard() -> None:
+    heard: list[str] = []
+
+    async def listening(scope: Any, receive: Any, send: Any) -> None:
+        while not heard or heard[-1] != "http.disconnect":
+            heard.append((await receive())["type"])
+
+    async def outer(scope: Any, receive: Any, send: Any) -> None:
+        scope["state"]["exchange"] = SimpleNamespace(headers=dict(scope["headers"]))
+        await GzipRequests(listening, 1000)(scope, receive, send)
+
+    whole = {"type": "http.request", "body": gzip.compress(b"{}"), "more_body": False}
+    drive(outer, [whole, {"type": "http.disconnect"}])
+    assert heard == ["http.request", "http.request", "http.disconnect"]
 
 
 def test_answers_are_compressed_only_where_asked_for_by_settings_and_client(serve: Any, iris_bundle: Any) -> None:

@@ -5,11 +5,12 @@ import io
 import json
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from support.bundles import Packed
 
 from model_service.telemetry.logs import set_up_logging
 
@@ -109,3 +110,14 @@ def test_what_nobody_caught_is_a_500_without_a_trace_and_is_logged(
     logged = [line for line in lines() if "exception" in line]
     assert "inside-detail" in logged[0]["exception"]
     assert logged[0]["request_id"] == response.headers["x-request-id"]
+
+
+def test_only_the_named_features_are_logged_and_only_so_many_rows(
+    serve: Callable[..., TestClient], iris_bundle: Packed, lines: Any
+) -> None:
+    served = serve(iris_bundle, log_input_fields=("petal_width", "unknown"))
+    served.post("/predict", json={"features": ROW})
+    served.post("/predict/batch", json={"requests": [{"features": ROW}] * 30})
+    served.app.state.lines.flush()  # type: ignore[attr-defined]
+    inputs = [line["inputs"] for line in lines() if "inputs" in line]
+    assert inputs == [[{"petal_width": "0.2"}], [{"petal_width": "0.2"}] * 10]

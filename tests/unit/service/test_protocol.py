@@ -14,14 +14,17 @@ from uvicorn.server import ServerState
 from model_service.protocol import GuardedProtocol
 
 LIMIT = 2048
+BUSY_SECONDS = 0.2
 Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[Any]]
 
 
 async def echo(scope: Any, receive: Any, send: Any) -> None:
-    """Answer with the size of the body, or begin to answer before it has come."""
+    """Answer with the size of the body; on some paths before it has come, or late."""
     size, more = 0, True
     if scope["path"] == "/early":
         await send({"type": "http.response.start", "status": 200, "headers": []})
+    if scope["path"] == "/busy":
+        await asyncio.sleep(BUSY_SECONDS)
     while more:
         message = await receive()
         if message["type"] == "http.disconnect":
@@ -34,8 +37,8 @@ async def echo(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": content})
 
 
-def talk(conversation: Talk, *, read_seconds: float = 30, keep_alive: float = 30) -> Any:
-    """Run one conversation with a server on a free port."""
+def talk(conversation: Talk, *, read_seconds: float = 30, keep_alive: float = 30, after: Any = None) -> Any:
+    """Run one conversation with a server on a free port; `after` is a delay and what is then done to the server."""
 
     async def run() -> Any:
         http: Any = partial(GuardedProtocol, max_head_bytes=LIMIT, read_seconds=read_seconds)
@@ -44,6 +47,8 @@ def talk(conversation: Talk, *, read_seconds: float = 30, keep_alive: float = 30
         state = ServerState()
         make = lambda: config.http_protocol_class(config=config, server_state=state, app_state={})  # type: ignore[call-arg]  # noqa: E731
         server = await asyncio.get_running_loop().create_server(make, "127.0.0.1", 0)
+        if after is not None:
+            asyncio.get_running_loop().call_later(after[0], after[1], state)
         reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
         try:
             answer = await asyncio.wait_for(conversation(reader, writer), 20)
@@ -158,17 +163,22 @@ def test_an_answer_that_has_begun_is_not_mixed_with_another() -> None:
 
 def test_time_does_not_run_while_it_is_the_server_that_does_not_read() -> None:
     """A pipelined request whose rest is not read yet waits for the one before it."""
+    first = b"POST /busy HTTP/1.1\r\ncontent-length: 2\r\n\r\naa"
+    second = b"POST / HTTP/1.1\r\ncontent-length: 2\r\n" + CLOSE + b"b"
+    answer = talk(says(first + second, b"b"), read_seconds=BUSY_SECONDS / 4)
+    assert answer.count(b"HTTP/1.1 200") == 2
 
-    async def conversation(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
-        first = b"POST / HTTP/1.1\r\ncontent-length: 2\r\n\r\na"
-        writer.write(first)
-        await asyncio.sleep(0.05)
-        writer.write(b"aPOST / HTTP/1.1\r\ncontent-length: 2\r\n" + CLOSE + b"b")
-        await asyncio.sleep(0.05)
-        writer.write(b"b")
-        return await reader.read()
 
-    assert talk(conversation, read_seconds=5).count(b"HTTP/1.1 200") == 2
+def test_a_stop_closes_what_is_idle_and_finishes_the_rest() -> None:
+    def stop(state: ServerState) -> None:
+        for connection in state.connections:
+            connection.shutdown()
+
+    request = b"POST /busy HTTP/1.1\r\ncontent-length: 1\r\n\r\na"
+    answer = talk(says(request), after=(BUSY_SECONDS / 2, stop))
+    assert b"connection: close" in answer
+    assert answer.endswith(b"\r\n\r\n1")
+    assert talk(says(b"GET / HTTP/1.1\r\n\r\n"), after=(BUSY_SECONDS / 2, stop)).endswith(b"\r\n\r\n0")
 
 
 @pytest.mark.parametrize("before", [b"", b"GET / HTTP/1.1\r\nhost: a\r\n\r\n"], ids=["new", "used"])

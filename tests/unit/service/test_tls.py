@@ -57,9 +57,8 @@ def test_files_that_do_not_fit_are_refused(files: dict[str, Path], given: dict[s
 
 def test_the_start_is_refused_with_exit_code_2(files: dict[str, Path], tmp_path: Path) -> None:
     environment: Any = {"MODELPORT_TLS_CERT_FILE": str(files["text"])}
-    done = subprocess.run(
-        [sys.executable, "-m", "model_service"], env=environment, cwd=tmp_path, capture_output=True, text=True, check=False
-    )  # fmt: skip
+    command = [sys.executable, "-m", "model_service"]
+    done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert done.stderr.startswith("start-server: MODELPORT_TLS_CERT_FILE")
     assert "Traceback" not in done.stderr
