@@ -5,7 +5,7 @@ A missing value is `None` here; what it becomes for the estimator (NaN, NA) is t
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -87,10 +87,8 @@ class RowCoercer:
             problems: is appended to; a row that added one must not be used.
         """
         before = len(problems)
-        if isinstance(value, Mapping):
-            row = self._named(value, index, problems)
-        else:
-            row = self._positional(value, index, problems)
+        read: Callable[..., Row] = self._named if isinstance(value, Mapping) else self._positional
+        row = read(value, index, problems)
         if len(problems) == before:
             self._apply_rules(row, index, problems)
         return row

@@ -169,7 +169,7 @@ def test_packages_missing_or_old(monkeypatch):
 
 def test_a_missing_extra_names_its_install_command(monkeypatch):
     monkeypatch.setattr(packages, "requires", lambda _: ['no-such-cloud>=3; extra == "gcs"'])
-    [finding] = packages.extras(NOTHING)
+    finding = next(found for found in packages.extras(NOTHING) if found.subject == "extra gcs")
     assert (finding.status, "pip install 'modelport[gcs]'" in finding.found) == ("ok", True)
 
 
