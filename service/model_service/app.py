@@ -130,6 +130,7 @@ def create_app(settings: Settings | None = None, place: Place | None = None) -> 
         "registry": registry,
         "provider": provider,
         "predictor": predictor,
+        "metrics": metrics,
         "lines": lines,
         "pushers": pushers,
     }

@@ -5,7 +5,6 @@ say `None`, and the rules themselves decide and explain. So there is one source 
 valid body costs little more than parsing it.
 """
 
-import math
 import re
 from collections.abc import Callable, Sequence
 from operator import attrgetter
@@ -139,9 +138,10 @@ def _plain(feature: Feature) -> Any:
 
 
 def _bounded(kind: type[float], limits: dict[str, float], low: float, high: float) -> Any:
-    """Numbers within the dtype's range and the feature's limits; none for limits beyond the range, or two of a kind."""
+    """Numbers within the dtype's range and the feature's limits; none for limits beyond it or two of a kind."""
     doubled = {"ge", "gt"} <= limits.keys() or {"le", "lt"} <= limits.keys()
-    if doubled or not all(low <= limit <= high for limit in limits.values()):
+    empty = limits.get("lt", high) <= low or limits.get("gt", low) >= high
+    if doubled or empty or not all(low <= limit <= high for limit in limits.values()):
         return None
     lower = {"gt": limits["gt"]} if "gt" in limits else {"ge": limits.get("ge", low)}
     upper = {"lt": limits["lt"]} if "lt" in limits else {"le": limits.get("le", high)}

@@ -7,6 +7,8 @@ A request that comes in one piece, as nearly all do, costs two more method calls
 
 import asyncio
 import logging
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from uvicorn.config import Config
@@ -20,6 +22,21 @@ GOODBYE_SECONDS = 1.0
 log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """What a client may do.
+
+    Attributes:
+        max_head_bytes: of request line and headers; also of anything else that is not body, such as trailers.
+        read_seconds: from the first byte of a request to its last.
+        count: is told the status of every answer that is given here, because the application does not see it.
+    """
+
+    max_head_bytes: int
+    read_seconds: float
+    count: Callable[[int], None]
+
+
 class GuardedProtocol(HttpToolsProtocol):
     """One connection.
 
@@ -27,8 +44,7 @@ class GuardedProtocol(HttpToolsProtocol):
         config: uvicorn's.
         server_state: uvicorn's.
         app_state: uvicorn's.
-        max_head_bytes: of request line and headers; also of anything else that is not body, such as trailers.
-        read_seconds: from the first byte of a request to its last.
+        guard: the limits.
     """
 
     def __init__(
@@ -38,11 +54,10 @@ class GuardedProtocol(HttpToolsProtocol):
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
         *,
-        max_head_bytes: int,
-        read_seconds: float,
+        guard: Guard,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
-        self._max_head_bytes, self._read_seconds = max_head_bytes, read_seconds
+        self._guard = guard
         self._refusal: ServiceError = MalformedRequest("the request is not HTTP/1.1")
         self._arriving = False
         self._without_body = 0
@@ -65,10 +80,10 @@ class GuardedProtocol(HttpToolsProtocol):
         super().data_received(data)
         if not self._arriving:
             self._unset_deadline()
-        elif self._without_body > self._max_head_bytes:
+        elif self._without_body > self._guard.max_head_bytes:
             self._refuse(self._head_too_large())
         elif self._deadline is None:
-            self._deadline = self.loop.call_later(self._read_seconds, self._too_slow)
+            self._deadline = self.loop.call_later(self._guard.read_seconds, self._too_slow)
 
     def on_message_begin(self) -> None:
         """Begin a request."""
@@ -77,9 +92,9 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Start the request, unless its head is too large; raising ends the parser's work on the connection."""
-        if self._without_body > self._max_head_bytes:  # then, and only then, it is worth counting
+        if self._without_body > self._guard.max_head_bytes:  # then, and only then, it is worth counting
             head = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
-            if head > self._max_head_bytes:
+            if head > self._guard.max_head_bytes:
                 self._refusal = self._head_too_large()
                 raise self._refusal
         super().on_headers_complete()
@@ -108,9 +123,9 @@ class GuardedProtocol(HttpToolsProtocol):
     def _too_slow(self) -> None:
         self._deadline = None
         if self.flow.read_paused:  # it is we who do not read: an earlier request is still being answered
-            self._deadline = self.loop.call_later(self._read_seconds, self._too_slow)
+            self._deadline = self.loop.call_later(self._guard.read_seconds, self._too_slow)
         else:
-            self._refuse(RequestTimeout(f"the request did not arrive whole within {self._read_seconds:g} s"))
+            self._refuse(RequestTimeout(f"the request did not arrive whole within {self._guard.read_seconds:g} s"))
 
     def _refuse(self, error: ServiceError) -> None:
         """Answer, unless an answer has begun, and close."""
@@ -121,11 +136,12 @@ class GuardedProtocol(HttpToolsProtocol):
         if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
             body = dumps(error.as_json())
             head = f"content-type: application/json\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
+            self._guard.count(error.status)
             self.transport.write(STATUS_LINE[error.status] + head.encode() + body)
         self.transport.close()
 
     def _head_too_large(self) -> HeadTooLarge:
-        return HeadTooLarge(f"the request line and headers are larger than {self._max_head_bytes} bytes")
+        return HeadTooLarge(f"the request line and headers are larger than {self._guard.max_head_bytes} bytes")
 
     def _unset_deadline(self) -> None:
         if self._deadline is not None:

@@ -21,9 +21,10 @@ from model_service.app import Place, create_app
 from model_service.board import Board, State
 from model_service.errors import EXIT_LOAD_FAILED, LoadFailed
 from model_service.loading import Loaded, load_default
-from model_service.protocol import GuardedProtocol
+from model_service.protocol import Guard, GuardedProtocol
 from model_service.settings import Settings
 from model_service.telemetry.logs import set_up_logging
+from model_service.telemetry.requests import count_refusal
 from model_service.telemetry.series import SharedSeries
 from model_service.worker import ServiceWorker
 
@@ -129,7 +130,11 @@ class Server(BaseApplication):  # type: ignore[misc]
 
     def _guard(self, _: Any, worker: ServiceWorker) -> None:
         head, seconds = self._settings.max_head_bytes, self._settings.read_timeout_seconds
-        worker.config.http = partial(GuardedProtocol, max_head_bytes=head, read_seconds=seconds)
+
+        def count(status: int) -> None:
+            count_refusal(worker.wsgi.state.metrics, status)
+
+        worker.config.http = partial(GuardedProtocol, guard=Guard(head, seconds, count))
 
     def _release_slot(self, _: Any, worker: ServiceWorker) -> None:
         self._board.release(worker.slot)

@@ -14,7 +14,7 @@ from model_artifact.coercion import Row
 from model_service.batching import Answered, Batcher, Limits
 from model_service.board import Board
 from model_service.telemetry.batches import BatchTelemetry
-from model_service.telemetry.metrics import Metrics
+from model_service.telemetry.metrics import METRICS, Metrics
 from model_service.telemetry.prometheus import expose
 from model_service.telemetry.series import SharedSeries
 from model_service.telemetry.totals import Totals
@@ -35,12 +35,14 @@ def run(loop: str, work: Coroutine[Any, Any, Any]) -> Any:
 
 
 def samples(text: str) -> dict[tuple[str, tuple[str, ...]], float]:
-    """A scrape: values by name and label values, bucket bounds last."""
-    return {
-        (sample.name, tuple(sample.labels.values())): sample.value
-        for family in text_string_to_metric_families(text)
-        for sample in family.samples
-    }
+    """A scrape: values by name and label values, these in the table's order and then a bucket's bound."""
+    order = {metric.name.removesuffix("_total"): (*metric.labels, "le") for metric in METRICS}
+    found = {}
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            names = [name for name in order.get(family.name, sample.labels) if name in sample.labels]
+            found[sample.name, tuple(sample.labels[name] for name in names)] = sample.value
+    return found
 
 
 class Model:

@@ -5,11 +5,12 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import joblib
 from skl2onnx import to_onnx
 from skl2onnx.common.data_types import DoubleTensorType
 
 from model_artifact.digests import sha256_file
-from model_artifact.manifest import Manifest
+from model_artifact.manifest import FileEntry, Format, Manifest, write_manifest
 from model_artifact.signature import Feature, Output, Signature
 
 IRIS_NAMES = ("sepal_length", "sepal_width", "petal_length", "petal_width")
@@ -27,6 +28,19 @@ class Packed:
     @property
     def digest(self) -> str:
         return f"sha256:{sha256_file(self.directory / 'manifest.json')}"
+
+
+def write_bare(root: Path, estimator: Any, name: str = "model", version: str = "1") -> Path:
+    """Publish a pickled estimator without a signature, as the fetcher does with a bare file; gives its folder."""
+    directory = root / name / version
+    directory.mkdir(parents=True)
+    model = directory / "model.joblib"
+    joblib.dump(estimator, model)
+    entry = FileEntry(model.name, model.stat().st_size, sha256_file(model))
+    formats = (Format("joblib", model.name),)
+    manifest = Manifest(name, version, "2026-01-01T00:00:00Z", (entry,), formats, origin="fetched")
+    (directory / "manifest.json").write_bytes(write_manifest(manifest))
+    return directory
 
 
 def iris_signature(layout: Any = "matrix") -> Signature:

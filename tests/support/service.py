@@ -1,16 +1,19 @@
 """A started service: its process, its address, its memory."""
 
+import json
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import psutil
 import urllib3
+
+from support.batching import samples
 
 PATIENCE = 60.0
 
@@ -49,6 +52,26 @@ class Service:
         lines = Path(f"/proc/{pid}/status").read_text().splitlines()
         return next(int(line.split()[1]) for line in lines if line.startswith(name)) * 1024
 
+    def metrics(self) -> dict[tuple[str, tuple[str, ...]], float]:
+        return samples(self.request("GET", "/metrics", headers={"connection": "close"}).data.decode())
+
+    def wait_metric(self, value: float, name: str, *labels: str) -> None:
+        wait_for(
+            lambda: self.metrics().get((name, labels)) == value, lambda: f"{name} is not {value}: {self.metrics()}"
+        )
+
+    def lines(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.log.read_text().splitlines()]
+
+    def told(self) -> str:
+        """Its log without access lines."""
+        return "\n".join(str(line) for line in self.lines() if line["logger"] != "model_service.access")
+
+    def stop(self) -> int:
+        """Ask it to end; gives its exit code."""
+        self.process.terminate()
+        return self.process.wait(PATIENCE)
+
     def wait_ready(self) -> None:
         def ready() -> bool:
             assert self.process.poll() is None, self.log.read_text()
@@ -70,11 +93,20 @@ def wait_for(condition: Callable[[], bool], otherwise: Callable[[], str]) -> Non
 
 @contextmanager
 def running(
-    root: Path, port: int, folder: Path, tls: dict[str, Any] | None = None, **settings: str
+    root: Path,
+    port: int,
+    folder: Path,
+    tls: dict[str, Any] | None = None,
+    variables: Mapping[str, str] | None = None,
+    **settings: str,
 ) -> Iterator[Service]:
-    """Serve the models below `root` until the block ends; settings are named without their prefix."""
+    """Serve the models below `root` until the block ends; settings are named without their prefix, `variables` whole.
+
+    Models may come from this folder's modules.
+    """
     given = {"MODEL_ROOT": str(root), "API_PORT": str(port), "ALLOW_PICKLE": "true"} | settings
-    environment = os.environ | {f"MODELPORT_{name}": text for name, text in given.items()}
+    named = {f"MODELPORT_{name}": text for name, text in given.items()}
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])} | named | dict(variables or {})
     log, command = folder / f"service-{port}.log", [sys.executable, "-m", "model_service"]
     with log.open("wb") as output:
         process = subprocess.Popen(command, env=environment, cwd=folder, stdout=output, stderr=subprocess.STDOUT)

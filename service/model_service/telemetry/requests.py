@@ -136,6 +136,11 @@ def _given_id(headers: Mapping[bytes, bytes]) -> str | None:
     return given if 0 < len(given) <= MAX_REQUEST_ID and given.isprintable() else None
 
 
+def count_refusal(metrics: Metrics, status: int) -> None:
+    """Count an answer of the HTTP protocol itself, which no request was made of."""
+    metrics.histogram("http_server_request_duration_seconds", OTHER_METHOD, NO_ROUTE, str(status)).observe(0.0)
+
+
 def exchange_of(scope: Scope) -> Exchange:
     """The exchange of a request, for the layers that `RequestLog` surrounds."""
     exchange: Exchange = scope["state"]["exchange"]

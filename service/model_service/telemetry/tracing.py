@@ -34,7 +34,10 @@ log = logging.getLogger(__name__)
 
 
 def make_provider() -> TracerProvider | None:
-    """The provider of this worker, or none where no collector is configured; a bad configuration turns traces off."""
+    """The provider of this worker, or none where no collector is configured; a bad configuration turns traces off.
+
+    It is the process's own as well, so that spans that a model makes go with ours.
+    """
     if _is_off():
         return None
     try:
@@ -43,6 +46,7 @@ def make_provider() -> TracerProvider | None:
     except ValueError as error:
         log.warning("traces are off: %s", error)
         return None
+    trace.set_tracer_provider(provider)
     return provider
 
 

@@ -280,6 +280,15 @@ def test_folder_with_a_model_file_is_taken_whole(store, fetch, root, tree):
     assert fetch(store.uri("models/churn")).already_there
 
 
+@pytest.mark.parametrize("store", ["gs", "s3"], indirect=True)
+def test_name_that_is_an_object_and_a_folder_at_once(store, pack, fetch):
+    """With a slash at its end it is the folder."""
+    store.put("churn.onnx", b"onnx")
+    pack("churn", "4").into(store, "churn.onnx")
+    assert fetch(store.uri("churn.onnx")).version == "1"
+    assert fetch(store.uri("churn.onnx/")).version == "4"
+
+
 @pytest.mark.parametrize("markers", [["churn/"], ["churn/", "churn/deep/"]])
 def test_markers_of_folders_are_no_files(store, fetch, tree, markers):
     if not store.lists or store.uri("").startswith("file"):

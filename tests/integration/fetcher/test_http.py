@@ -375,6 +375,19 @@ def test_folder_of_authorities(secure_uri, authority, fetch, tmp_path):
     assert fetch(secure_uri, ca_bundle=folder).name == "m"
 
 
+def test_server_that_compresses_all_the_same(web, uri, fetch):
+    web.faults = [status(200, b"x", Content_Encoding="gzip")]
+    with pytest.raises(Misconfigured, match="Content-Encoding"):
+        fetch(uri)
+
+
+def test_server_that_does_not_know_the_size_of_the_whole(web, uri, fetch, monkeypatch):
+    monkeypatch.setattr(landing, "PART", 1000)
+    web.faults = [status(206, MODEL[:1000], Content_Range="bytes 0-999/*", ETag='"1"')]
+    assert verify(fetch(uri).path).path("m.onnx").read_bytes() == MODEL
+    assert "Range" not in web.requests[-1][1]
+
+
 @pytest.mark.parametrize("extent", ["bytes 5-9/10", "bytes */10", "nonsense", ""])
 def test_another_part_than_was_asked_for(web, uri, fetch, extent):
     web.faults = [status(206, b"wrong", Content_Range=extent)]

@@ -138,6 +138,23 @@ def test_unknown_setting_is_told_to_kubernetes_too(program, tmp_path):
     assert "the nearest is MODELPORT_FETCH_URI" in json.loads(log.read_text())["message"]
 
 
+def test_memory_does_not_grow_with_the_model(folder_store, root):
+    size, limit_kib = 400 << 20, 150 << 10
+    folder_store.put("m.onnx", b"")
+    os.truncate(folder_store.root / "m.onnx", size)
+    argv = ["--root", str(root), folder_store.uri("m.onnx")]
+    code = (
+        f"from model_fetcher.__main__ import main; code = main({argv!r}); "
+        "peak = [line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')]; "
+        "print(code, *peak)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    code, peak = map(int, done.stdout.splitlines()[-1].split())
+    assert code == 0
+    assert (root / "m" / "1" / "m.onnx").stat().st_size == size
+    assert peak < limit_kib
+
+
 def test_full_disk(folder_store, program, root):
     folder_store.put("m.onnx", LARGE)
     command = [sys.executable, "-m", "model_fetcher", "--root", str(root), folder_store.uri("m.onnx")]

@@ -12,7 +12,7 @@ from support.service import Service
 from model_service.app import create_app
 from model_service.settings import Settings
 
-EXAMPLES = 400
+EXAMPLES = 40
 PATHS = get_openapi(title="", version="", routes=create_app(Settings()).routes)["paths"]
 OPERATIONS = [
     (method, path, mode)

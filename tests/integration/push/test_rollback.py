@@ -34,9 +34,9 @@ def test_versions_are_listed_and_the_newest_is_marked(place, two):
 
 def test_versions_for_programs(place, two):
     listed = json.loads(modelport("versions", f"{place.uri}/churn", "--json").stdout)
-    assert [(row["version"], row["digest"], row["newest"]) for row in listed] == [
-        ("9", two["9"].digest, False),
-        ("10", two["10"].digest, True),
+    assert [(row["version"], row["digest"], row["size"], row["formats"], row["newest"]) for row in listed] == [
+        ("9", two["9"].digest, 8, ["joblib"], False),
+        ("10", two["10"].digest, 9, ["joblib"], True),
     ]
 
 

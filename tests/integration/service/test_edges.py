@@ -138,6 +138,9 @@ def test_a_client_that_stops_sending_is_told_so(plain: Service, begun: bytes) ->
     assert answer.startswith(b"HTTP/1.1 408")
     assert json.loads(answer.partition(b"\r\n\r\n")[2])["error"] == "request_timeout"
     assert 0.4 < time.monotonic() - started < 10
+    counted = plain.request("GET", "/metrics").data.decode()
+    series = [line for line in counted.splitlines() if "_seconds_count{" in line and 'status_code="408"' in line]
+    assert [float(line.rpartition(" ")[2]) >= 1 for line in series] == [True]
 
 
 def test_idle_connections_are_kept_as_long_as_the_setting_says(plain: Service) -> None:

@@ -18,7 +18,7 @@ from model_service.schema import Schema
 
 NAMES = ("a", "b", "c", "größe", 'in "quotes"', "back\\slash", "two\nlines", "")
 DTYPES = ("any", "bool", "int8", "int64", "uint8", "uint64", "float32", "float64", "string")
-LIMITS = (-math.inf, -1e30, -(2.0**63), -1, -0.5, 0, 0.5, 1, 3, 127, 255, 2.0**63, 1e30, 10**400)
+LIMITS = (-math.inf, -1e30, -(2.0**63), -1, -0.5, 0, 0.5, 1, 3, 127, 255, 2.0**63, 1e30)
 TOKENS = (
     "0", "-0", "1", "3", "-1", "127", "128", "255", "256", "3.0", "-0.0", "0.5", "0.1", "1e2", "1E+2", "1e-400",
     "9007199254740993", "9223372036854775807", "9223372036854775808", "-9223372036854775809", "18446744073709551616",
@@ -118,7 +118,7 @@ def by_rules(signature: Signature) -> Schema:
 
 
 @given(cases())
-@settings(max_examples=200)
+@settings(max_examples=120)
 def test_compiled_or_not_a_body_means_the_same(case: tuple[Signature, list[bytes], bytes]) -> None:
     signature, single, batch = case
     compiled, rules = Schema(signature), by_rules(signature)
@@ -128,7 +128,7 @@ def test_compiled_or_not_a_body_means_the_same(case: tuple[Signature, list[bytes
 
 
 @given(feature=features(NAMES[:-1]), token=st.sampled_from(TOKENS))
-@settings(max_examples=300)
+@settings(max_examples=200)
 def test_compiled_or_not_a_value_means_the_same(feature: Feature, token: str) -> None:
     try:
         signature = Signature("other", "frame", (feature,), (Output("prediction", "float64"),))

@@ -11,10 +11,12 @@ import pytest
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
-from model_service.protocol import GuardedProtocol
+from model_service.protocol import Guard, GuardedProtocol
 
 LIMIT = 2048
 BUSY_SECONDS = 0.2
+COUNTED: list[int] = []
+"""The statuses of refusals, in the order they were given."""
 Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[Any]]
 
 
@@ -41,7 +43,7 @@ def talk(conversation: Talk, *, read_seconds: float = 30, keep_alive: float = 30
     """Run one conversation with a server on a free port; `after` is a delay and what is then done to the server."""
 
     async def run() -> Any:
-        http: Any = partial(GuardedProtocol, max_head_bytes=LIMIT, read_seconds=read_seconds)
+        http: Any = partial(GuardedProtocol, guard=Guard(LIMIT, read_seconds, COUNTED.append))
         config = Config(echo, http=http, lifespan="off", ws="none", timeout_keep_alive=keep_alive, log_config=None)  # type: ignore[arg-type]
         config.load()
         state = ServerState()
@@ -84,6 +86,7 @@ def refused(answer: bytes) -> tuple[int, str]:
     assert b"connection: close" in head
     assert b"content-type: application/json" in head
     assert set(json.loads(body)) == {"error", "message", "detail"}
+    assert COUNTED.pop() == int(head.split()[1])
     return int(head.split()[1]), json.loads(body)["error"]
 
 
