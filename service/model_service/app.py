@@ -113,6 +113,7 @@ def create_app(settings: Settings | None = None, place: Place | None = None) -> 
         docs_url=None,
         redoc_url=None,
         lifespan=_lifespan,
+        telemetry={"tracing": False, "metrics": False, "logs": False},  # ours knows batches, workers and probes
         exception_handlers={ServiceError: on_service_error, HTTPException: on_http_error, Exception: on_failure},
     )
     app.surround(

@@ -71,7 +71,7 @@ class DrainingServer(uvicorn.Server):
 class ServiceWorker(UvicornWorker):  # type: ignore[misc]
     """A uvicorn worker that loads its model before it accepts, with its heartbeat going on meanwhile."""
 
-    CONFIG_KWARGS = {"loop": "uvloop", "http": "httptools", "server_header": False, "access_log": False}  # noqa: RUF012
+    CONFIG_KWARGS = {"loop": "uvloop", "http": "httptools", "ws": "none", "server_header": False, "access_log": False}  # noqa: RUF012
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -131,10 +131,17 @@ def template(
 
 
 def render(values: Values, *flags: str, release: str = "first", chart: Path = CHART) -> Render:
-    """Render the chart; fails with helm's complaint."""
+    """Render the chart; fails with helm's complaint. The same values are rendered once."""
+    key = values if isinstance(values, Path) else json.dumps(values)
+    return Render(_rendered(key, flags, release, chart))
+
+
+@cache
+def _rendered(key: Path | str, flags: tuple[str, ...], release: str, chart: Path) -> str:
+    values = key if isinstance(key, Path) else json.loads(key)
     result = template(values, *flags, release=release, chart=chart)
     assert result.returncode == 0, result.stderr
-    return Render(result.stdout)
+    return result.stdout
 
 
 def refusal(values: Values) -> str:

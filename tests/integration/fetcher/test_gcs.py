@@ -1,11 +1,13 @@
 """Google Cloud Storage: what its errors become, who asks, what a missing library says."""
 
+import json
 import sys
 
 import google.auth
 import pytest
 from google.auth.credentials import AnonymousCredentials
 from google.auth.exceptions import DefaultCredentialsError, RefreshError, TransportError
+from google.oauth2 import credentials as oauth2_credentials
 
 from model_fetcher import landing
 from model_fetcher.errors import AccessDenied, ChecksumMismatch, Misconfigured, NotFound, Unreachable, Usage
@@ -233,6 +235,21 @@ def test_token_that_cannot_be_renewed(endpoint, somebody, fetch, monkeypatch):
         fetch("gs://models/m.onnx", auth="credentials")
 
 
+def test_tokens_come_through_the_same_connections(web, fetch, monkeypatch, tmp_path):
+    """A key file of the kind that swaps a secret for tokens, as the library itself reads it."""
+    key = {"type": "authorized_user", "client_id": "i", "client_secret": "s", "refresh_token": "r"}
+    (tmp_path / "key.json").write_text(json.dumps(key))
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "key.json"))
+    monkeypatch.setattr(gcs, "SERVICE", web.uri("").rstrip("/"))
+    monkeypatch.setattr(oauth2_credentials, "_GOOGLE_OAUTH2_TOKEN_ENDPOINT", web.uri("token"))
+    web.posted = json.dumps({"access_token": "swapped", "expires_in": 3600}).encode()
+    recording(web, only_for("Bearer swapped"))
+    assert fetch("gs://models/m.onnx", auth="credentials").moved == 5
+    monkeypatch.setattr(oauth2_credentials, "_GOOGLE_OAUTH2_TOKEN_ENDPOINT", "http://127.0.0.1:1/token")
+    with pytest.raises(Unreachable, match="no credentials yet"):
+        fetch("gs://models/m.onnx", name="away")
+
+
 def test_emulator_without_a_scheme_in_its_address(web, fetch, monkeypatch):
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", f"127.0.0.1:{web.port}")
     recording(web, media())
@@ -286,7 +303,7 @@ class TestCredentials:
 
 
 def test_missing_client_names_its_extra(fetch, monkeypatch):
-    monkeypatch.delitem(sys.modules, "model_fetcher.sources.gcs", raising=False)
+    monkeypatch.delitem(sys.modules, "model_fetcher.sources.gcs_account", raising=False)
     monkeypatch.setitem(sys.modules, "google.auth", None)
     with pytest.raises(Usage, match=r"pip install 'modelport\[gcs\]'"):
         fetch("gs://models/m.onnx")

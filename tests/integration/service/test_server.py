@@ -1,29 +1,23 @@
 """The real thing: gunicorn, uvicorn workers, sockets, signals."""
 
-import gzip
-import http.server
 import json
 import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import joblib
 import psutil
 import pytest
 import urllib3
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
+from support.bundles import write_bare
 
-from model_artifact.digests import sha256_file
-from model_artifact.manifest import FileEntry, Format, Manifest, write_manifest
 from model_service import board
 
 ROW = {"features": [5.1, 3.5, 1.4, 0.2]}
@@ -35,15 +29,8 @@ http_client = urllib3.PoolManager(retries=False)
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model root with one bare joblib file."""
     root = tmp_path_factory.mktemp("models")
-    directory = root / "iris" / "1"
-    directory.mkdir(parents=True)
     data = load_iris()
-    model = directory / "iris.joblib"
-    joblib.dump(LogisticRegression(max_iter=500).fit(data.data, data.target), model)
-    entry = FileEntry(model.name, model.stat().st_size, sha256_file(model))
-    formats = (Format("joblib", model.name),)
-    manifest = Manifest("iris", "1", "2026-01-01T00:00:00Z", (entry,), formats, origin="fetched")
-    (directory / "manifest.json").write_bytes(write_manifest(manifest))
+    write_bare(root, LogisticRegression(max_iter=500).fit(data.data, data.target), "iris")
     return root
 
 
@@ -161,8 +148,8 @@ def test_a_model_that_cannot_be_served_ends_with_code_3_and_the_reason(
     assert server.process.wait(PATIENCE) == 3
     last = server.lines()[-1]
     assert last["level"] == "critical"
-    assert "iris.joblib is a pickle" in last["message"]
-    assert "iris.joblib is a pickle" in message.read_text()
+    assert "model.joblib is a pickle" in last["message"]
+    assert "model.joblib is a pickle" in message.read_text()
 
 
 def test_a_drain_answers_on_and_is_not_ready(start: Callable[..., Server]) -> None:
@@ -194,63 +181,3 @@ def test_debug_serves_with_reload(start: Callable[..., Server]) -> None:
     assert server.predict().status == 200
     server.process.send_signal(signal.SIGINT)
     server.process.wait(PATIENCE)
-
-
-class Collector(http.server.BaseHTTPRequestHandler):
-    """Keeps every span it is sent over OTLP/HTTP."""
-
-    spans: list[Any] = []  # noqa: RUF012 - one collector a test
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["content-length"]))
-        if self.headers.get("content-encoding") == "gzip":
-            body = gzip.decompress(body)
-        for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
-            for scope in resource.scope_spans:
-                self.spans.extend((resource.resource, span) for span in scope.spans)
-        self.send_response(200)
-        self.end_headers()
-
-    def log_message(self, *_: Any) -> None:
-        """Stay silent."""
-
-
-@pytest.fixture
-def collector() -> Iterator[tuple[str, list[Any]]]:
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Collector)
-    Collector.spans = []
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}", Collector.spans
-    server.shutdown()
-    server.server_close()
-
-
-def test_a_trace_goes_from_the_caller_through_the_server_to_the_model(
-    start: Callable[..., Server], collector: tuple[str, list[Any]]
-) -> None:
-    endpoint, spans = collector
-    server = start("--workers", "2", OTEL_EXPORTER_OTLP_ENDPOINT=endpoint)
-    server.wait_ready()
-    trace_id, parent = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
-    server.predict(traceparent=f"00-{trace_id}-{parent}-01")
-    server.process.send_signal(signal.SIGTERM)  # what is buffered is sent on the way out
-    assert server.process.wait(PATIENCE) == 0
-    mine = {span.name: (resource, span) for resource, span in spans if span.trace_id.hex() == trace_id}
-    assert set(mine) == {"POST /predict", "predict"}
-    resource, request = mine["POST /predict"]
-    assert request.parent_span_id.hex() == parent
-    assert mine["predict"][1].parent_span_id == request.span_id
-    attributes = {item.key: item.value for item in request.attributes}
-    assert attributes["http.response.status_code"].int_value == 200
-    assert attributes["http.route"].string_value == "/predict"
-    assert {item.key: item.value.string_value for item in resource.attributes}["service.name"] == "model-service"
-    assert [line["trace_id"] for line in server.lines() if line.get("path") == "/predict"] == [trace_id]
-    assert {span.name for _, span in spans} == {"POST /predict", "predict"}  # probes make none
-
-
-def test_a_collector_that_is_gone_changes_nothing(start: Callable[..., Server], free_port: Callable[[], int]) -> None:
-    server = start(OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{free_port()}")
-    server.wait_ready()
-    assert [server.predict().status for _ in range(20)] == [200] * 20
-    server.process.send_signal(signal.SIGTERM)
-    assert server.process.wait(15) == 0

@@ -140,7 +140,8 @@ def test_a_reload_serves_what_is_there_now_and_a_failed_one_what_was(serve: Any,
             service.process.send_signal(signal.SIGHUP)
             wait_for(lambda: load.versions["8"] > 20, lambda: f"{load.outcomes} {service.told()}")
 
-            shutil.copytree(published.parent / "8", published.parent / "9")  # it says that it is version 8
+            shutil.copytree(published.parent / "8", published.parent / "9")
+            (published.parent / "9" / "model.onnx").write_bytes(b"damaged")
             service.process.send_signal(signal.SIGHUP)
             wait_for(lambda: "the reload failed" in service.told(), service.told)
             service.wait_metric(2, "model_ready", name, "8")
