@@ -6,9 +6,9 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
 READY := .venv/.ready
-E2E = scripts/cluster/up.sh && $(CLUSTER) && scripts/images.sh && scripts/cluster/load-image.sh $(IMAGES) && \
-	$(BIN)/python -m pytest tests/e2e -s
-IMAGES = modelport/service:$(VERSION) modelport/init-container:$(VERSION)
+E2E = scripts/cluster/up.sh && $(CLUSTER) && scripts/images.sh && \
+	scripts/cluster/load-image.sh $(IMAGES:%=modelport/%:$(VERSION)) && $(BIN)/python -m pytest tests/e2e -s
+IMAGES = service init-container
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 # Minor versions of scikit-learn that an image is built for; a pickle loads only under the one it was made with.
 SKLEARN := 1.8 1.9
@@ -79,7 +79,8 @@ cluster: ## A Kubernetes to develop against: KUBE_CONTEXT's, kind, minikube, or 
 cluster-down: ## Take away what `make cluster` made
 	@scripts/cluster/down.sh
 
-e2e: $(READY) ## Every end-to-end test on the cluster, with figures
+e2e: IMAGES += service-sklearn
+e2e: $(READY) ## Every end-to-end test on the cluster, with figures (about half an hour)
 	@$(E2E) $(ARGS)
 
 e2e-smoke: $(READY) ## The end-to-end tests that CI runs

@@ -10,7 +10,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -87,13 +87,15 @@ class Cache:
     def exclusive(self, what: str) -> Iterator[None]:
         """Be the only one who fetches it: others wait, and then find it here."""
         lock = self.root / "locks" / f"{_name(what)}.lock"
-        try:
-            with locked(lock, wait=False):
-                yield
-        except BlockingIOError:
-            self.notify("another run is fetching the same: waiting for it")
-            with locked(lock):
-                yield
+        with ExitStack() as held:
+            try:
+                held.enter_context(locked(lock, wait=False))
+            except BlockingIOError:
+                self.notify("another run is fetching the same: waiting for it")
+                held.enter_context(locked(lock))
+            except OSError as error:
+                self.notify(f"{self.root} cannot be locked ({error.strerror}): going on without waiting for others")
+            yield
 
     def evict(self) -> None:
         """Make it fit its limit again."""

@@ -44,8 +44,8 @@ def model_files(entries: Iterable[Entry], patterns: Patterns, where: str) -> lis
     found = list(islice(entries, MAX_FILES + 1))
     if len(found) > MAX_FILES:
         raise RefusedByPolicy(f"{where} holds more than {MAX_FILES} files: name the model's own folder")
-    if any(PurePosixPath(entry.key).name == MANIFEST for entry in found):
-        return []  # a folder of bundles
+    if any(PurePosixPath(entry.key).name.startswith(MANIFEST) for entry in found):
+        return []  # a folder of bundles, or a push that is not over
     taken = [entry for entry in found if patterns.take(entry.key)]
     if found and not taken:
         raise NotFound(f"{where}: the patterns leave none of its {len(found)} files ({named(found)})")

@@ -169,7 +169,7 @@ class _Arrival:
         if self._met and landing.version:
             return True
         divided = content.stop != size
-        if divided and not content.version:
+        if divided and (size is None or not content.version):
             return False
         if None not in {item.size, size} and size != item.size:
             raise ChecksumMismatch(f"{item.label}: expected {item.size} bytes, the store has {size}")

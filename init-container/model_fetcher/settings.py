@@ -2,21 +2,28 @@
 
 import argparse
 import difflib
-import json
-import math
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NoReturn, get_args
+from typing import Any, NoReturn
 
-from model_artifact.digests import parse_digest
 from model_artifact.errors import DigestMismatch
 from model_fetcher.contents import Patterns
 from model_fetcher.destinations import Destination, Folder, ModelRoot
 from model_fetcher.errors import Usage
 from model_fetcher.plan import Wanted
 from model_fetcher.sources.base import Auth
+from model_fetcher.values import (
+    read_auth,
+    read_count,
+    read_headers,
+    read_patterns,
+    read_pin,
+    read_seconds,
+    read_size,
+    read_switch,
+    read_text,
+)
 
 PREFIX = "MODELPORT_FETCH_"
 TERMINATION_LOG = Path("/dev/termination-log")
@@ -29,19 +36,6 @@ FOREIGN = {
     "ignore_patterns": "STORAGE_IGNORE_PATTERNS",
 }
 """Variables of KServe's initializer that count where ours are not set."""
-
-UNITS = {
-    "": 1,
-    "K": 10**3,
-    "M": 10**6,
-    "G": 10**9,
-    "T": 10**12,
-    "Ki": 1 << 10,
-    "Mi": 1 << 20,
-    "Gi": 1 << 30,
-    "Ti": 1 << 40,
-}
-_BYTES = re.compile(r"(\d+)((?:[KMGT]i?)?)", re.ASCII)
 
 DESCRIPTION = (
     "Fetch a model, verify it, and publish it whole or not at all. `versions URI` lists what there is instead."
@@ -78,75 +72,6 @@ class Settings:
     retry_budget: float = 120.0
 
 
-def _switch(text: str) -> bool:
-    try:
-        return {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}[text.strip().lower()]
-    except KeyError:
-        raise ValueError("expected true or false") from None
-
-
-def _seconds(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not 0 < value < math.inf:
-        raise ValueError("expected a number of seconds above 0")
-    return value
-
-
-def _pin(text: str) -> str:
-    try:
-        return parse_digest(text)
-    except DigestMismatch as error:
-        raise ValueError(str(error)) from error
-
-
-def _text(text: str) -> str:
-    if not text.strip():
-        raise ValueError("expected some text")
-    return text
-
-
-def _patterns(text: str) -> tuple[str, ...]:
-    try:
-        items = json.loads(text) if text.lstrip().startswith("[") else text.split(",")
-    except ValueError:
-        items = [None]
-    if not all(isinstance(item, str) for item in items):
-        raise ValueError("expected patterns with commas between them, or a JSON list of texts")
-    return tuple(item.strip() for item in items if item.strip())
-
-
-def _auth(text: str) -> str:
-    if text not in get_args(Auth):
-        raise ValueError(f"expected one of {', '.join(get_args(Auth))}")
-    return text
-
-
-def _headers(text: str) -> dict[str, str]:
-    try:
-        value = json.loads(text)
-    except ValueError:
-        value = None
-    if not isinstance(value, dict) or not all(isinstance(item, str) for item in value.values()):
-        raise ValueError('expected a JSON object of texts, such as {"Authorization": "Bearer ..."}')
-    return value
-
-
-def _size(text: str) -> int:
-    match = _BYTES.fullmatch(text.strip())
-    if match is None:
-        raise ValueError("expected bytes, such as 500000000, 500M or 50Gi")
-    return int(match[1]) * UNITS[match[2]]
-
-
-def _count(text: str) -> int:
-    if not text.strip().isdigit() or not 1 <= int(text) <= 256:
-        raise ValueError("expected a number from 1 to 256")
-    return int(text)
-
-
 @dataclass(frozen=True)
 class Option:
     """How a setting is read from text, and its line in the help. A secret one has no flag, which others could see."""
@@ -157,35 +82,35 @@ class Option:
 
 
 OPTIONS = {
-    "uri": Option(_text, "URI to fetch when no argument gives one"),
+    "uri": Option(read_text, "URI to fetch when no argument gives one"),
     "root": Option(Path, "model root to publish below (default /mnt/models)"),
-    "digest": Option(_pin, "sha256:HEX of the bundle's manifest.json, which pins all of it"),
-    "sha256": Option(_pin, "HEX of a bare model file"),
-    "name": Option(_text, "name of a bare file (default: its stem)"),
+    "digest": Option(read_pin, "sha256:HEX of the bundle's manifest.json, which pins all of it"),
+    "sha256": Option(read_pin, "HEX of a bare model file"),
+    "name": Option(read_text, "name of a bare file (default: its stem)"),
     "version": Option(
-        _text, "version of a bare file (default 1), or which of a directory of versions (default: highest)"
+        read_text, "version of a bare file (default 1), or which of a directory of versions (default: highest)"
     ),
-    "require_pinned": Option(_switch, "refuse what neither --digest nor --sha256 pins"),
-    "force": Option(_switch, "replace other content under the same name and version"),
+    "require_pinned": Option(read_switch, "refuse what neither --digest nor --sha256 pins"),
+    "force": Option(read_switch, "replace other content under the same name and version"),
     "allow_patterns": Option(
-        _patterns, "take only files of a folder without a manifest that match one, such as *.onnx,config/*"
+        read_patterns, "take only files of a folder without a manifest that match one, such as *.onnx,config/*"
     ),
-    "ignore_patterns": Option(_patterns, "leave out files of a folder without a manifest that match one"),
+    "ignore_patterns": Option(read_patterns, "leave out files of a folder without a manifest that match one"),
     "auth": Option(
-        _auth,
+        read_auth,
         "who asks: auto (whom the environment names, or nobody where that one is refused), credentials (never nobody), "
         "anonymous (default auto)",
     ),
     "ca_bundle": Option(Path, "certificates of your own authorities, for every scheme, besides the usual ones"),
     "headers": Option(
-        _headers, 'JSON object of headers for http(s)://, such as {"Authorization": "Bearer ..."}', secret=True
+        read_headers, 'JSON object of headers for http(s)://, such as {"Authorization": "Bearer ..."}', secret=True
     ),
     "cache": Option(Path, "folder that runs share, so that only the first moves a model"),
-    "cache_size": Option(_size, "most bytes that the cache keeps, such as 50Gi; what was not used for longest goes"),
-    "connections": Option(_count, "connections at once (default 16)"),
-    "connect_timeout": Option(_seconds, "seconds to wait for a connection (default 10)"),
-    "read_timeout": Option(_seconds, "seconds to wait for more bytes, at least 1 KiB for each (default 30)"),
-    "retry_budget": Option(_seconds, "seconds without progress before giving up (default 120)"),
+    "cache_size": Option(read_size, "most bytes in the cache, such as 50Gi; what was not used for longest goes"),
+    "connections": Option(read_count, "connections at once (default 16)"),
+    "connect_timeout": Option(read_seconds, "seconds to wait for a connection (default 10)"),
+    "read_timeout": Option(read_seconds, "seconds to wait for more bytes, at least 1 KiB for each (default 30)"),
+    "retry_budget": Option(read_seconds, "seconds without progress before giving up (default 120)"),
 }
 
 
@@ -283,7 +208,7 @@ def _parser(places: str, description: str) -> argparse.ArgumentParser:
     )
     parser.add_argument("places", nargs="*", metavar="URI", help=places)
     for name, option in OPTIONS.items():
-        if option.read is _switch:
+        if option.read is read_switch:
             parser.add_argument(_flag(name), help=option.help, action="store_const", const="true")
         elif name != "uri" and not option.secret:
             parser.add_argument(_flag(name), help=option.help, metavar=name.split("_")[-1].upper())

@@ -44,6 +44,21 @@ kubernetes_module() { # version -> prints the directory
   printf '%s' "$dir"
 }
 
+# `go install` refuses a program whose go.mod replaces modules; in a module of our own those lines count again.
+wrapper_module() { # package version -> prints the directory
+  local module=${1%/cmd/*} dir mod
+  dir=$CACHE/src/$(basename "${module%/v[0-9]*}")-$2
+  if [ ! -s "$dir/go.mod" ]; then
+    rm -rf "$dir"; mkdir -p "$dir"
+    printf 'module probe\n' > "$dir/go.mod"
+    mod=$(cd "$dir" && go mod download -json "$module@$2" | sed -n 's/.*"GoMod": "\(.*\)".*/\1/p' | grep .) || return 1
+    { printf 'module local/wrapper\n\n'; grep '^go ' "$mod"; printf '\nrequire %s %s\n' "$module" "$2"
+      awk '/^(replace|exclude) \($/ {block = 1} block || /^(replace|exclude) [^(]/ {print} /^\)/ {block = 0}' "$mod"; } > "$dir/go.mod.new"
+    mv "$dir/go.mod.new" "$dir/go.mod"
+  fi
+  printf '%s' "$dir"
+}
+
 collector_config() { # version, output directory
   cat <<C
 dist: {name: otelcol, description: "Modelport's development collector", version: ${1#v}, output_path: $2}
@@ -60,6 +75,7 @@ compile() { # name how package version directory
   case $2 in
     kubernetes)
       dir=$(kubernetes_module "$version") && cd "$dir" && go build -trimpath -ldflags "$(ldflags "$name" "$version")" -o "$out/$name" "$pkg" ;;
+    wrapper) dir=$(wrapper_module "$pkg" "$version") && cd "$dir" && go build -trimpath -ldflags "$(ldflags "$name" "$version")" -o "$out/$name" "$pkg" ;;
     pause) dir=$(kubernetes_download "$version" Dir) && gcc -Os -static "-DVERSION=v$PAUSE_VERSION" -o "$out/$name" "$dir/$pkg" ;;
     module) GOBIN=$out go install -trimpath -ldflags "$(ldflags "$name" "$version")" "$pkg@$version" ;;
     collector)

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Packs the cluster's own programs as image archives in the cache, without a docker daemon.
 #
-#   images.sh            pack what is missing
-#   images.sh --list     NAME ARCHIVE of each
+#   images.sh [NAME...]          pack what is missing; without names those of every cluster
+#   images.sh --list [NAME...]   image and archive of each
 #
 # Owns ~/.cache/modelport/cluster/images/NAME@VERSION.tar. Each image is one static binary, CA certificates and /tmp, under
 # the name and with the entry point of the official image, so that the manifests in addons/ suit every kind of cluster.
@@ -20,13 +20,15 @@ coredns          registry.k8s.io/coredns/coredns                $(version_of cor
 metrics-server   registry.k8s.io/metrics-server/metrics-server  $(version_of metrics-server)               ["/metrics-server"]
 fake-gcs-server  docker.io/fsouza/fake-gcs-server               $(version_of fake-gcs-server | tr -d v)    ["/bin/fake-gcs-server","-data","/data"]
 otelcol          docker.io/otel/opentelemetry-collector         $(version_of otelcol | tr -d v)            ["/otelcol"]
+keda             ghcr.io/kedacore/keda                          $(version_of keda | tr -d v)               ["/keda"]
+keda-adapter     ghcr.io/kedacore/keda-metrics-apiserver        $(version_of keda-adapter | tr -d v)       ["/keda-adapter"]
 T
 }
 archive_of() { printf '%s/%s@%s-r%s.tar' "$IMAGES" "$1" "$2" "$REVISION"; }
 
 pack() { # program image tag entrypoint
   local dir file layer path arch; file=$(archive_of "$1" "$3")
-  [ "$1" = pause ] || grep -rqF "$2:$3" "$HERE/addons" || die "versions.env has $1 $3, but no manifest in addons/ names $2:$3"
+  [[ " pause $KEDA " = *" $1 "* ]] || grep -rqF "$2:$3" "$HERE/addons" || die "versions.env has $1 $3, but no manifest in addons/ names $2:$3"
   [ ! -s "$file" ] || return 0
   dir=$(mktemp -d "$CACHE/tmp.XXXXXX")
   path=${4#'["'}; path=${path%%'"'*}
@@ -48,8 +50,12 @@ C
   say "packed $2:$3"
 }
 
+list=
+if [ "${1:-}" = --list ]; then list=1; shift; fi
+names=" ${*:-$ADDONS} "
 mkdir -p "$IMAGES"
 while read -r program image tag entry; do
-  if [ "${1:-}" = --list ]; then printf '%s:%s %s\n' "$image" "$tag" "$(archive_of "$program" "$tag")"
+  [[ $names = *" $program "* ]] || continue
+  if [ -n "$list" ]; then printf '%s:%s %s\n' "$image" "$tag" "$(archive_of "$program" "$tag")"
   else pack "$program" "$image" "$tag" "$entry"; fi
 done < <(table)

@@ -118,7 +118,7 @@ def create_app(settings: Settings | None = None, place: Place | None = None) -> 
     )
     app.surround(
         Middleware(RequestLog, metrics=metrics, lines=lines),
-        Middleware(Tracing, tracer=tracer),
+        Middleware(Tracing, provider=provider),
         Middleware(DrainNotice, board=place.board, slot=place.slot),
         *http_layers(settings),
         Middleware(HotRoutes, predictor=predictor),

@@ -45,8 +45,18 @@ class WrongRowCount(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a batcher may do: rows of a call, rows that may wait, seconds to wait for more, rows to run on the loop."""
+    """What a batcher may do.
 
+    Attributes:
+        share: whether requests share calls; without it each has one of its own.
+        batch_rows: of one call.
+        queue_rows: that may wait.
+        window: seconds to wait for more.
+        inline_rows: of a call that runs on the event loop.
+        stuck_seconds: after which a call is taken to never end.
+    """
+
+    share: bool
     batch_rows: int
     queue_rows: int
     window: float
@@ -198,7 +208,7 @@ class Batcher:
         rows, now = 0, time.perf_counter()
         while self._queue:
             item = self._queue[0]
-            if batch and rows + len(item.rows) > self._limits.batch_rows:
+            if batch and (not self._limits.share or rows + len(item.rows) > self._limits.batch_rows):
                 break
             self._queue.popleft()
             self._queued_rows -= len(item.rows)

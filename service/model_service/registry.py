@@ -168,10 +168,11 @@ class Registry:
         inline_rows = proving.replay(loaded.bundle, runtime, schema, loaded.hooks)
         settings = self._settings
         limits = Limits(
-            batch_rows=settings.batch_max_rows,
+            share=settings.batching,
+            batch_rows=settings.batch_max_rows if settings.batching else settings.max_batch_rows,
             queue_rows=settings.queue_max_rows,
-            window=settings.batch_window_ms / 1000,
-            inline_rows=min(inline_rows, settings.batch_max_rows),
+            window=settings.batch_window_ms / 1000 if settings.batching else 0,
+            inline_rows=inline_rows,
             stuck_seconds=settings.worker_timeout_seconds,
         )
         telemetry = BatchTelemetry(self._metrics, self._tracer, manifest.name, manifest.version)

@@ -25,21 +25,10 @@ def test_a_bad_artifact_never_serves_and_heals_when_fixed(
     load = Load(f"{namespace.url(fault)}/predict", row)
     with load.running():
         namespace.helm("upgrade", fault, values(uri, bad.digest))
-        told = wait_for(lambda: reason in complaints(namespace, fault), f"the reason {reason}", patience=60)
+        told = wait_for(lambda: reason in namespace.messages(fault), f"the reason {reason}", patience=60)
         assert load.versions["2"] == 0
         bucket.put(key, original)
         healed = wait_for(lambda: load.versions["2"] > 0, "version 2", patience=240)
         wait_for(lambda: len(namespace.pods(fault)) == 1, "the end of the rollout")
     print(f"\nfigure: {fault} artifact: reason in the pod after {told:.0f} s, healed {healed:.0f} s after the fix")
     assert load.failures == {}
-
-
-def complaints(namespace: Namespace, release: str) -> str:
-    """Termination messages of the init containers."""
-    states = [
-        state.get("terminated", {}).get("message", "")
-        for pod in namespace.pods(release)
-        for status in pod["status"].get("initContainerStatuses", [])
-        for state in (status["state"], status["lastState"])
-    ]
-    return "\n".join(states)

@@ -3,11 +3,11 @@
 import os
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from support.cluster import REPO, Bucket, Namespace, run, wait_for
+from support.images import bake
 from support.volumes import node_volume
 
 from model_artifact import __version__
@@ -61,18 +61,11 @@ def test_from_a_claim_that_holds_the_model(
 
 
 def test_from_a_model_in_the_services_own_image(
-    namespace: Namespace, packed: Callable[[str], Any], values: Any, data: Any, tmp_path: Path
+    namespace: Namespace, packed: Callable[[str], Any], values: Any, data: Any
 ) -> None:
     bundle = packed("1")
-    dockerfile = f"FROM modelport/service:{__version__}\nCOPY --chown=10001:0 . /mnt/models/cancer/1/\n"
-    image = f"modelport/baked:{namespace.name}"
-    (tmp_path / "Dockerfile").write_text(dockerfile)
-    run("docker", "build", "--quiet", "--file", str(tmp_path / "Dockerfile"), "--tag", image, str(bundle.path))
-    run(str(REPO / "scripts" / "cluster" / "load-image.sh"), image)
-    given = values("") | {
-        "model": {"baked": True, "digest": bundle.digest},
-        "image": {"repository": "modelport/baked", "tag": namespace.name},
-    }
+    image = bake(bundle.path, "cancer/1", namespace.name)
+    given = values("") | {"model": {"baked": True, "digest": bundle.digest}, "image": image}
     started = time.monotonic()
     namespace.helm("install", "baked", given)
     row = data.data.iloc[0].to_dict()

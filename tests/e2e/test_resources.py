@@ -2,15 +2,14 @@
 
 import os
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import onnx
 import urllib3
-from onnx import TensorProto, helper, numpy_helper
-from support.cluster import Bucket, Namespace, wait_for
+from support.cluster import Bucket, Namespace, run, wait_for
+from support.images import bake, write_wide_model
 
 REQUESTS = 500
 MODEL_MB = 300
@@ -50,15 +49,15 @@ def test_metrics_over_pods_are_the_requests_that_were_answered(
     namespace.helm("uninstall", "counted")
 
 
-def test_two_workers_share_a_large_model_within_their_limit(
-    namespace: Namespace, bucket: Bucket, values: Any, tmp_path: Path
-) -> None:
-    bucket.put("wide.onnx", wide_model(tmp_path / "wide.onnx"))
+def test_two_workers_share_a_large_model_within_their_limit(namespace: Namespace, values: Any, tmp_path: Path) -> None:
+    write_wide_model(tmp_path / "wide.onnx", MODEL_MB)
+    run(sys.executable, "-m", "model_fetcher", "--root", str(tmp_path / "root"), str(tmp_path / "wide.onnx"))
     limit_mb = 2 * MODEL_MB + 250
-    given = values(f"{bucket.uri}/wide.onnx", None, config={"workers": 2}) | {
-        "resources": {"requests": {"cpu": "200m", "memory": "128Mi"}, "limits": {"cpu": "1", "memory": f"{limit_mb}Mi"}}
+    given = values("", None, config={"workers": 2}) | {
+        "model": {"baked": True},
+        "image": bake(tmp_path / "root" / "wide" / "1", "wide/1", f"{namespace.name}-wide"),
+        "resources": {"requests": {"cpu": "200m", "memory": "128Mi"}, "limits": {"memory": f"{limit_mb}Mi"}},
     }
-    given["model"]["name"] = "wide"
     namespace.helm("install", "wide", given, "--wait", "--timeout=240s")
     answer = urllib3.request("POST", f"{namespace.url('wide')}/predict", json={"features": [0.5] * 8})
     assert answer.status == 200, answer.data
@@ -86,25 +85,3 @@ def test_threads_follow_the_cpu_limit(
         assert int(allowed) == max(1, min(int(cpus), len(os.sched_getaffinity(0))) // 2)
     print(f"\nfigure: {'; '.join(figures)}")
     namespace.helm("uninstall", "threads")
-
-
-def wide_model(path: Path) -> bytes:
-    """An ONNX regression whose one matrix has MODEL_MB megabytes."""
-    columns = MODEL_MB * 2**20 // 4 // 8 // 64
-    generator = np.random.default_rng(7)
-    tall = generator.random((8, columns * 64), dtype=np.float32)
-    fold = np.full((columns * 64, 1), 1e-6, dtype=np.float32)
-    nodes = [
-        helper.make_node("MatMul", ["features", "tall"], ["hidden"]),
-        helper.make_node("MatMul", ["hidden", "fold"], ["variable"]),
-    ]
-    graph = helper.make_graph(
-        nodes,
-        "wide",
-        [helper.make_tensor_value_info("features", TensorProto.FLOAT, [None, 8])],
-        [helper.make_tensor_value_info("variable", TensorProto.FLOAT, [None, 1])],
-        [numpy_helper.from_array(tall, "tall"), numpy_helper.from_array(fold, "fold")],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    onnx.save(model, path)
-    return path.read_bytes()

@@ -97,7 +97,14 @@ class Bench:
     def __init__(
         self, model: Callable[[list[Row]], Answered], telemetry: type[BatchTelemetry] = BatchTelemetry, **limits: Any
     ) -> None:
-        given = {"batch_rows": 64, "queue_rows": 1000, "window": 0.0, "inline_rows": 0, "stuck_seconds": 60.0}
+        given = {
+            "share": True,
+            "batch_rows": 64,
+            "queue_rows": 1000,
+            "window": 0.0,
+            "inline_rows": 0,
+            "stuck_seconds": 60.0,
+        }
         self._board = Board(1)
         self._board.claim()
         self._series = SharedSeries(len(self._board.slots))

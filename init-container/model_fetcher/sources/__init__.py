@@ -43,9 +43,9 @@ def open_source(uri: str, access: Access) -> Source:
         raise Usage(f"{redact(uri)}: scheme {name!r} is not known{hint}; use {known} or a path")
     try:
         module = import_module(f"model_fetcher.sources.{scheme.module}")
+        with translated({ValueError: (Usage, "is not a usable URI ({error})")}, redact(uri)):
+            return cast("Source", module.open_source(uri, access))
     except ImportError as error:
         raise Usage(
             f"{name}:// needs a package that is not installed ({error.name}): pip install 'modelport[{scheme.extra}]'"
         ) from error
-    with translated({ValueError: (Usage, "is not a usable URI ({error})")}, redact(uri)):
-        return cast("Source", module.open_source(uri, access))

@@ -1,27 +1,20 @@
 """`gs://`: Google Cloud Storage through its JSON interface, as the identity that Google's own library finds.
 
-The library gives credentials only: its storage client takes half a second to import and hands out no part of an object
-before it is whole, while requests through `web` share their proxies, authorities and retries with the other schemes.
+The bytes go through `web`, with the proxies, authorities and retries of the other schemes: Google's own client takes
+half a second to import, and hands out no part of an object before it is whole.
 """
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from threading import Lock
 from typing import Any
 from urllib.parse import quote, urlencode
 
-import google.auth
 import urllib3
-from google.auth import credentials as accounts
-from google.auth import exceptions
-from google.auth.transport.urllib3 import Request
 
 from model_fetcher.errors import (
-    AccessDenied,
     Changed,
-    ErrorTable,
     Expired,
     FetchError,
     NotFound,
@@ -30,44 +23,14 @@ from model_fetcher.errors import (
     translated,
 )
 from model_fetcher.sources.base import Access, Ask, Content, Entry
+from model_fetcher.sources.bucket import Page, Spot
 from model_fetcher.sources.login import Anonymous, Caller, Login
 from model_fetcher.sources.parts import ANSWERED, content, range_header
 from model_fetcher.sources.web import WebClient, status_error
 
 SERVICE = "https://storage.googleapis.com"
-SCOPES = ("https://www.googleapis.com/auth/devstorage.read_only",)
-MAX_HINTS = 1000
-"""Objects of a listing that are kept where they only serve as hints."""
 MAX_BODY = 64 << 10
 """Bytes read of an answer that explains a failure."""
-
-ERRORS: ErrorTable = {
-    exceptions.TransportError: (Unreachable, "no credentials yet ({error})"),
-    exceptions.RefreshError: (AccessDenied, "the credentials cannot be renewed ({error})"),
-    exceptions.GoogleAuthError: (AccessDenied, "{error}"),
-}
-
-
-class Account:
-    """A Google identity. Tokens are renewed before they expire, and again when the service says so."""
-
-    def __init__(self, credentials: accounts.Credentials, client: WebClient) -> None:
-        self._credentials = credentials
-        self._request = Request(client.pool(SERVICE))  # type: ignore[no-untyped-call]
-        self._lock = Lock()
-        self.identity = getattr(credentials, "service_account_email", None) or type(credentials).__name__
-
-    def sign(self, url: str, headers: dict[str, str], scope: str = "") -> dict[str, str]:  # noqa: ARG002
-        """Add the token."""
-        signed = dict(headers)
-        with self._lock, translated(ERRORS, "Google credentials"):
-            self._credentials.before_request(self._request, "GET", url, signed)  # type: ignore[no-untyped-call]
-        return signed
-
-    def renew(self) -> None:
-        """Get another token."""
-        with self._lock, translated(ERRORS, "Google credentials"):
-            self._credentials.refresh(self._request)  # type: ignore[no-untyped-call]
 
 
 class GcsSource:
@@ -75,10 +38,9 @@ class GcsSource:
 
     def __init__(self, uri: str, access: Access) -> None:
         place, _, self._generation = uri.partition("#")
-        bucket, _, key = place.partition("://")[2].partition("/")
-        if not bucket or not (self._generation or "0").isdigit():
+        if not (self._generation or "0").isdigit():
             raise Usage(f"{uri}: expected gs://bucket/key, or gs://bucket/key#generation")
-        self._bucket, self._key = bucket, key.rstrip("/")
+        self._at = Spot.of(place)
         self._client = WebClient(access)
         self._service = os.environ.get("STORAGE_EMULATOR_HOST", "").rstrip("/") or SERVICE
         if "://" not in self._service:
@@ -95,14 +57,14 @@ class GcsSource:
     @property
     def place(self) -> str:
         """`gs://bucket/key`."""
-        return f"gs://{self._bucket}/{self._key}"
+        return self._at.uri(self._at.key)
 
     @contextmanager
     def open(self, ask: Ask) -> Iterator[Content]:
         """Read one object, at the generation it has now."""
-        name = f"{self._key}/{ask.key}".removeprefix("/") if ask.key else self._key
-        subject = f"gs://{self._bucket}/{name}"
-        path = f"storage/v1/b/{quote(self._bucket, safe='')}/o/{quote(name, safe='')}"
+        name = self._at.name(ask.key)
+        subject = self._at.uri(name)
+        path = f"storage/v1/b/{quote(self._at.bucket, safe='')}/o/{quote(name, safe='')}"
         if self._tells:
             with self._media(path, ask, subject) as response:
                 version = response.headers.get("x-goog-generation", "")
@@ -125,43 +87,27 @@ class GcsSource:
             yield response
 
     def children(self) -> list[str]:
-        """Names below the prefix, one level deep: every prefix, and the first objects."""
-        prefix = f"{self._key}/" if self._key else ""
-        return [name.removeprefix(prefix) for name in self._level(prefix) if name != prefix]
+        """Names below the prefix, one level deep."""
+        return self._at.below(self._pages(self._at.prefix, delimiter="/"))
 
     def neighbours(self) -> list[str]:
-        """Objects and prefixes beside the key; of many, the first ones."""
-        parent = self._key.rpartition("/")[0]
-        return [f"gs://{self._bucket}/{name}" for name in self._level(f"{parent}/" if parent else "", pages=1)]
+        """Objects and prefixes beside the key."""
+        return self._at.beside(self._pages(self._at.parent, delimiter="/"))
 
-    def objects(self) -> Iterator[Entry]:
-        """Objects below the prefix; markers of folders are left out."""
-        prefix = f"{self._key}/" if self._key else ""
-        for page in self._pages({"prefix": prefix, "fields": "items(name,size),nextPageToken"}):
-            for item in page.get("items", ()):
-                if not item["name"].endswith("/"):
-                    yield Entry(item["name"].removeprefix(prefix), int(item["size"]))
+    def objects(self) -> Iterable[Entry]:
+        """Objects below the prefix."""
+        return self._at.entries(self._pages(self._at.prefix))
 
-    def _level(self, prefix: str, pages: int | None = None) -> list[str]:
-        query = {"prefix": prefix, "delimiter": "/", "fields": "items/name,prefixes,nextPageToken"}
-        names: list[str] = []
-        folders: list[str] = []
-        for number, page in enumerate(self._pages(query), start=1):
-            names += [item["name"] for item in page.get("items", ())][: MAX_HINTS - len(names)]
-            folders += page.get("prefixes", ())
-            if number == pages:
-                break
-        return sorted([*names, *folders])
-
-    def _pages(self, query: dict[str, str]) -> Iterator[dict[str, Any]]:
-        url = f"{self._service}/storage/v1/b/{quote(self._bucket, safe='')}/o"
-        token: dict[str, str] = {}
+    def _pages(self, prefix: str, **level: str) -> Iterator[Page]:
+        url = f"{self._service}/storage/v1/b/{quote(self._at.bucket, safe='')}/o"
+        query = {"prefix": prefix, "fields": "items(name,size),prefixes,nextPageToken", **level}
         while True:
-            page = self._json(url, query | token, f"gs://{self._bucket}/{query['prefix']}")
-            yield page
+            page = self._json(url, query, self._at.uri(prefix))
+            items = [Entry(item["name"], int(item.get("size", 0))) for item in page.get("items", ())]
+            yield Page(items, list(page.get("prefixes", ())))
             if not page.get("nextPageToken"):
                 return
-            token = {"pageToken": page["nextPageToken"]}
+            query["pageToken"] = page["nextPageToken"]
 
     def _json(self, url: str, query: dict[str, str], subject: str) -> dict[str, Any]:
         with (
@@ -210,20 +156,12 @@ def _error(response: urllib3.BaseHTTPResponse, subject: str, *, gone: bool) -> F
 
 
 def _login(client: WebClient, access: Access) -> Login:
-    """Whom the environment names; nobody where it names none, and for an emulator, which does not ask."""
+    """Whom the environment names. Google's library, which takes a while, is needed only where anybody is asked for."""
     if os.environ.get("STORAGE_EMULATOR_HOST") or access.auth == "anonymous":
         return Anonymous()
-    try:
-        with translated({exceptions.TransportError: (Unreachable, "{error}")}, "Google credentials"):
-            request = Request(client.pool(SERVICE))  # type: ignore[no-untyped-call]
-            found, _ = google.auth.default(scopes=SCOPES, request=request)
-    except exceptions.DefaultCredentialsError as error:
-        if os.environ.get("GOOGLE_APPLICATION_CREDENTIALS"):
-            raise AccessDenied(f"GOOGLE_APPLICATION_CREDENTIALS cannot be used: {error}") from error
-        if access.auth == "credentials":
-            raise AccessDenied(f"the environment names no Google credentials: {error}") from error
-        return Anonymous()
-    return Account(found, client)
+    from model_fetcher.sources.gcs_account import google_login  # noqa: PLC0415
+
+    return google_login(client, access.auth)
 
 
 def open_source(uri: str, access: Access) -> GcsSource:

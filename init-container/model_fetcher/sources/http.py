@@ -42,6 +42,8 @@ class HttpSource:
         path = f"{self._base.path}/{quote(ask.key)}" if ask.key else self._base.path
         with self._follow(urlunsplit(self._base._replace(path=path)), ask) as (response, url):
             subject, version = redact(url), _version(response.headers)
+            if response.headers.get("Content-Encoding", "identity") != "identity":
+                raise Misconfigured(f"{subject}: the server compresses what it sends (Content-Encoding)")
             yield content(response, ask, subject, version, lambda: self._client.chunks(response, subject))
 
     def children(self) -> list[str]:

@@ -92,7 +92,7 @@ def _extent(response: urllib3.BaseHTTPResponse, ask: Ask, subject: str) -> tuple
     if response.status == 416 or size == 0:
         # Nothing from the very start on means that there is nothing; not every store says so in a header.
         return ask.start, ask.start, 0 if ask.start == 0 else size
-    if size is None or first is None or int(first) != ask.start:
+    if first is None or int(first) != ask.start:
         raise Unreachable(f"{subject}: the server answered with another part than was asked for")
     return ask.start, int(last or 0) + 1, size
 

@@ -5,15 +5,16 @@ botocore finds credentials (environment, profiles, web identity, containers, ins
 memory, and have its own ideas of proxies and retries.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from urllib.parse import quote, urlencode
 from xml.etree import ElementTree
 
 import urllib3
 
-from model_fetcher.errors import Unreachable, Usage, translated
+from model_fetcher.errors import Unreachable, translated
 from model_fetcher.sources.base import Access, Ask, Content, Entry
+from model_fetcher.sources.bucket import Page, Spot
 from model_fetcher.sources.login import Caller, Login
 from model_fetcher.sources.parts import ANSWERED, content, range_header
 from model_fetcher.sources.s3_account import aws_login
@@ -22,8 +23,6 @@ from model_fetcher.sources.s3_errors import s3_error
 from model_fetcher.sources.web import CA_VARIABLES, WebClient
 
 VERSION_ID = "?versionId="
-MAX_HINTS = 1000
-"""Objects of a listing that are kept where they only serve as hints."""
 
 
 class S3Source:
@@ -31,10 +30,7 @@ class S3Source:
 
     def __init__(self, uri: str, access: Access) -> None:
         place, _, self._version_id = uri.partition(VERSION_ID)
-        self._bucket, _, key = place.partition("://")[2].partition("/")
-        if not self._bucket:
-            raise Usage(f"{uri}: expected s3://bucket/key")
-        self._key = key.rstrip("/")
+        self._at = Spot.of(place)
         self._endpoint: Endpoint = endpoint_of()
         self._client = WebClient(access, ("AWS_CA_BUNDLE", *CA_VARIABLES), verify=self._endpoint.verify)
         self._caller = Caller(aws_login(access), access.auth, access.notify)
@@ -47,13 +43,13 @@ class S3Source:
     @property
     def place(self) -> str:
         """`s3://bucket/key`."""
-        return f"s3://{self._bucket}/{self._key}"
+        return self._at.uri(self._at.key)
 
     @contextmanager
     def open(self, ask: Ask) -> Iterator[Content]:
         """Read one object, at the version it has now."""
-        name = f"{self._key}/{ask.key}".removeprefix("/") if ask.key else self._key
-        subject = f"s3://{self._bucket}/{name}"
+        name = self._at.name(ask.key)
+        subject = self._at.uri(name)
         query = {"versionId": self._version_id} if self._version_id else {}
         headers = {"x-amz-checksum-mode": "ENABLED"} | range_header(ask)
         headers |= {"If-Match": ask.version} if ask.version else {}
@@ -63,50 +59,40 @@ class S3Source:
             yield content(response, ask, subject, version, lambda: self._client.chunks(response, subject))
 
     def children(self) -> list[str]:
-        """Names below the prefix, one level deep: every prefix, and the first objects."""
-        prefix = f"{self._key}/" if self._key else ""
-        return [name.removeprefix(prefix) for name in self._level(prefix) if name != prefix]
+        """Names below the prefix, one level deep."""
+        return self._at.below(self._pages(self._at.prefix, delimiter="/"))
 
     def neighbours(self) -> list[str]:
-        """Objects and prefixes beside the key; of many, the first ones."""
-        parent = self._key.rpartition("/")[0]
-        return [f"s3://{self._bucket}/{name}" for name in self._level(f"{parent}/" if parent else "", pages=1)]
+        """Objects and prefixes beside the key."""
+        return self._at.beside(self._pages(self._at.parent, delimiter="/"))
 
-    def objects(self) -> Iterator[Entry]:
-        """Objects below the prefix; markers of folders are left out."""
-        prefix = f"{self._key}/" if self._key else ""
-        for page in self._pages({"prefix": prefix}):
-            for item in page.iterfind("{*}Contents"):
-                name = item.findtext("{*}Key", "")
-                if not name.endswith("/"):
-                    yield Entry(name.removeprefix(prefix), int(item.findtext("{*}Size", "0")))
+    def objects(self) -> Iterable[Entry]:
+        """Objects below the prefix."""
+        return self._at.entries(self._pages(self._at.prefix))
 
-    def _level(self, prefix: str, pages: int | None = None) -> list[str]:
-        names: list[str] = []
-        folders: list[str] = []
-        for number, page in enumerate(self._pages({"prefix": prefix, "delimiter": "/"}), start=1):
-            found = [item.text or "" for item in page.iterfind("{*}Contents/{*}Key")]
-            names += found[: MAX_HINTS - len(names)]
-            folders += [item.text or "" for item in page.iterfind("{*}CommonPrefixes/{*}Prefix")]
-            if number == pages:
-                break
-        return sorted([*names, *folders])
-
-    def _pages(self, query: dict[str, str]) -> Iterator[ElementTree.Element]:
-        subject = f"s3://{self._bucket}/{query['prefix']}"
-        token: dict[str, str] = {}
+    def _pages(self, prefix: str, **level: str) -> Iterator[Page]:
+        query = {"list-type": "2", "prefix": prefix, **level}
         while True:
-            with (
-                self._ask("", {"list-type": "2"} | query | token, {}, subject) as response,
-                translated({ElementTree.ParseError: (Unreachable, "the answer is no XML ({error})")}, subject),
-            ):
-                body = b"".join(self._client.chunks(response, subject))
-                page = ElementTree.fromstring(body)  # noqa: S314 - expat itself bounds what entities grow to
-            yield page
+            page = self._listing(query, self._at.uri(prefix))
+            yield Page(
+                [
+                    Entry(item.findtext("{*}Key", ""), int(item.findtext("{*}Size", "0")))
+                    for item in page.iterfind("{*}Contents")
+                ],
+                [item.text or "" for item in page.iterfind("{*}CommonPrefixes/{*}Prefix")],
+            )
             following = page.findtext("{*}NextContinuationToken")
             if not following:
                 return
-            token = {"continuation-token": following}
+            query["continuation-token"] = following
+
+    def _listing(self, query: dict[str, str], subject: str) -> ElementTree.Element:
+        with (
+            self._ask("", query, {}, subject) as response,
+            translated({ElementTree.ParseError: (Unreachable, "the answer is no XML ({error})")}, subject),
+        ):
+            body = b"".join(self._client.chunks(response, subject))
+            return ElementTree.fromstring(body)  # noqa: S314 - expat itself bounds what entities grow to
 
     @contextmanager
     def _ask(
@@ -141,7 +127,7 @@ class S3Source:
     def _send(
         self, login: Login, name: str, query: dict[str, str], headers: dict[str, str], subject: str
     ) -> Iterator[urllib3.BaseHTTPResponse]:
-        url = self._endpoint.url(self._bucket, quote(name, safe="/~"))
+        url = self._endpoint.url(self._at.bucket, quote(name, safe="/~"))
         if query:
             url += f"?{urlencode(query, quote_via=quote)}"
         signed = login.sign(url, headers, self._endpoint.region)

@@ -42,8 +42,7 @@ def command(ctx: click.Context, uri: str, as_json: bool) -> None:
 
 
 def _shown(found: Sequence[Version]) -> str:
-    columns = [name for name in COLUMNS if name in found[0]]
-    lines = [table([[COLUMNS[name](row) for name in columns] for row in found], [name.upper() for name in columns])]
+    lines = [table([[cell(row) for cell in COLUMNS.values()] for row in found], [name.upper() for name in COLUMNS])]
     if len(found) > 1:
         before = found[-2]
         lines.append(f"\nback to {before['version']}: modelport fetch {before['uri']} DEST --digest {before['digest']}")

@@ -9,13 +9,14 @@ import logging
 import os
 import threading
 from collections.abc import Awaitable
-from functools import cache
 
 from opentelemetry import context, propagate, trace
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, Decision
 from opentelemetry.trace import SpanKind, StatusCode
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -41,7 +42,7 @@ def make_provider() -> TracerProvider | None:
     if _is_off():
         return None
     try:
-        provider = TracerProvider(resource=make_resource())
+        provider = TracerProvider(resource=make_resource(), id_generator=DrawnIds())
         provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     except ValueError as error:
         log.warning("traces are off: %s", error)
@@ -74,19 +75,46 @@ def shut_down(provider: TracerProvider) -> None:
     thread.join(FLUSH_SECONDS)
 
 
+class DrawnIds(RandomIdGenerator):
+    """Gives the next trace the id that was drawn for it, so that what was decided about it holds."""
+
+    _next: int | None = None
+
+    def draw(self) -> int:
+        """The id of the next trace."""
+        self._next = super().generate_trace_id()
+        return self._next
+
+    def generate_trace_id(self) -> int:
+        """The id that was drawn, once; else a new one."""
+        drawn, self._next = self._next, None
+        return drawn if drawn is not None else super().generate_trace_id()
+
+
 class Tracing:
     """Continues the caller's trace (`traceparent`), answers with it and tells the log its id; probes make no spans."""
 
-    def __init__(self, app: ASGIApp, tracer: trace.Tracer) -> None:
-        self._app, self._tracer = app, tracer
-        self._off = isinstance(tracer, trace.NoOpTracer)
+    def __init__(self, app: ASGIApp, provider: TracerProvider | None) -> None:
+        self._app = app
+        self._tracer = provider.get_tracer(__name__) if provider else trace.NoOpTracer()
+        self._sampler = provider.sampler if provider else ALWAYS_OFF
+        self._ids = provider.id_generator if provider else None
+        self._continued_by = frozenset(name.encode() for name in propagate.get_global_textmap().fields)
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Serve one request inside a server span."""
         exchange = exchange_of(scope)
-        if exchange.path in PROBES or (self._off and b"traceparent" not in exchange.headers):
+        begins_here = self._continued_by.isdisjoint(exchange.headers)
+        if exchange.path in PROBES or (begins_here and not self._sampled()):
             return self._app(scope, receive, send)
         return self._traced(exchange, scope, receive, send)
+
+    def _sampled(self) -> bool:
+        """Draw the id of a trace that would begin here and ask the sampler: a span that it drops is never made."""
+        if not isinstance(self._ids, DrawnIds):
+            return self._ids is not None
+        result = self._sampler.should_sample(None, self._ids.draw(), "", SpanKind.SERVER)
+        return result.decision is Decision.RECORD_AND_SAMPLE
 
     async def _traced(self, exchange: Exchange, scope: Scope, receive: Receive, send: Send) -> None:
         span = self._start(scope, exchange)
@@ -102,7 +130,8 @@ class Tracing:
             span.end()
 
     def _start(self, scope: Scope, exchange: Exchange) -> trace.Span:
-        carrier = {name: exchange.headers.get(name.encode(), b"").decode("latin-1") for name in propagate_fields()}
+        given = {name: exchange.headers.get(name) for name in self._continued_by}
+        carrier = {name.decode(): value.decode("latin-1") for name, value in given.items() if value is not None}
         attributes = {"http.request.method": exchange.method, "url.path": exchange.path, "url.scheme": scope["scheme"]}
         span = self._tracer.start_span(exchange.method, propagate.extract(carrier), SpanKind.SERVER, attributes)
         told = span.get_span_context()
@@ -112,12 +141,6 @@ class Tracing:
         if span.is_recording():
             exchange.span = span
         return span
-
-
-@cache
-def propagate_fields() -> tuple[str, ...]:
-    """The headers that the configured propagators read."""
-    return tuple(sorted(propagate.get_global_textmap().fields))
 
 
 def _traceparent(told: trace.SpanContext) -> bytes:

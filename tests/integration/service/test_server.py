@@ -116,7 +116,7 @@ def test_two_workers_answer_survive_a_kill_and_stop_with_exit_code_0(start: Call
 
     wait_for(replaced, "the killed worker was not replaced")
     loaded = [line for line in server.lines() if line["message"].startswith("loaded iris")]
-    assert len(loaded) >= 2
+    assert len(loaded) == 1  # before the fork; whoever is replaced finds it there
     for _ in range(20):
         assert server.predict().status == 200  # whoever accepts has a model
     server.process.send_signal(signal.SIGTERM)

@@ -46,7 +46,7 @@ def test_a_request_that_fails_unexpectedly_is_an_error_in_its_trace() -> None:
     exporter, provider = InMemorySpanExporter(), TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     client = TestClient(
-        RequestLog(Tracing(explode, provider.get_tracer("test")), Metrics(SharedSeries(1), 0, [1.0]), LineLog("a"))
+        RequestLog(Tracing(explode, provider), Metrics(SharedSeries(1), 0, [1.0]), LineLog("a"))
     )
     assert client.get("/anything").status_code == 500
     (span,) = exporter.get_finished_spans()
