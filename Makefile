@@ -19,7 +19,7 @@ BENCH := flock /tmp/bench.lock
 
 CLUSTER := . .cluster/env
 
-.PHONY: help setup demo serve test fuzz lint format lock images charts cluster cluster-down e2e e2e-smoke bench bench-quick bench-fetch profile release audit clean
+.PHONY: help setup demo serve test fuzz fault-runs lint format lock images charts cluster cluster-down e2e e2e-smoke bench bench-quick bench-fetch profile release audit clean
 
 help: ## Show this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -42,6 +42,9 @@ serve: $(READY) ## The same, and stay up
 
 test: $(READY) ## Every test that needs only what pip brings, with the coverage gate
 	@$(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
+
+fault-runs: $(READY) ## 500 faulted fetches: nothing half-published, no wrong byte accepted
+	@FAULT_RUNS=500 $(BIN)/python -m pytest tests/integration/fetcher/test_faults.py -s $(ARGS)
 
 fuzz: $(READY) ## 100,000 malformed requests against a real server (FUZZ_SEED=n for others)
 	@FUZZ_REQUESTS=100000 $(BIN)/python -m pytest tests/integration/fuzz -s $(ARGS)

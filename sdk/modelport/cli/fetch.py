@@ -44,8 +44,8 @@ def command(
 ) -> None:
     """Fetch a model, verify it and publish it as DEST/NAME/VERSION/.
 
-    URI is a path or file://, http(s)://, gs://, and names a bundle, a directory of versions or a bare model file.
-    Nothing is unpickled, and nothing half-fetched is ever at its place.
+    URI is a path or file://, http(s)://, gs:// or s3://, and names a bundle, a directory of versions, a bare model file
+    or an archive of one. Nothing is unpickled, and nothing half-fetched is ever at its place.
     """
     flags = [flag for flag, given in (("--require-pinned", require_pinned), ("--force", force)) if given]
     with forwarding_signals() as children:
