@@ -15,7 +15,6 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from itertools import accumulate
 from typing import Any
 
 from model_artifact.coercion import Row
@@ -315,8 +314,12 @@ class _Outcome:
 
 
 def _split(answered: Answered, batch: list[Item]) -> list[Part | ServiceError]:
-    starts = accumulate((len(item.rows) for item in batch[:-1]), initial=0)
-    return [(answered, start) for start in starts]
+    parts: list[Part | ServiceError] = []
+    start = 0
+    for item in batch:
+        parts.append((answered, start))
+        start += len(item.rows)
+    return parts
 
 
 def too_late() -> DeadlineExceeded:

@@ -27,6 +27,9 @@ class State(enum.IntEnum):
     BROKEN = 5
 
 
+_DRAINING = int(State.DRAINING)  # looked at for every request
+
+
 class Board:
     """Readiness of `workers` workers, `configured` of them; `slots` are the places there are."""
 
@@ -63,7 +66,7 @@ class Board:
 
     def is_draining(self, slot: int) -> bool:
         """Whether the worker in the slot takes no new connections."""
-        return self._memory[self._offset(slot)] == State.DRAINING
+        return self._memory[self._offset(slot)] == _DRAINING
 
     def live(self) -> int:
         """How many workers are proven."""

@@ -87,8 +87,10 @@ class Predictor:
         outcome = "failed"
         self._in_flight.add()
         try:
-            deadline = call.received + self._allowed(call)
-            served = await self._resolve(choice, deadline)
+            deadline = call.received + (self._seconds if call.seconds is None else min(call.seconds, self._seconds))
+            served = self._registry.default if choice is DEFAULT else None
+            if served is None:
+                served = await _in_time(self._registry.resolve(choice.name, choice.version), deadline)
             call.known["model_name"], call.known["model_version"] = name, version = served.name, served.version
             content = await self._answer(body, served, call, deadline, many=many)
             outcome = "ok"
@@ -103,13 +105,6 @@ class Predictor:
             elapsed = time.perf_counter() - call.received
             self._metrics.histogram("model_request_duration_seconds", name, version, outcome).observe(elapsed)
         return content
-
-    def _allowed(self, call: Call) -> float:
-        return self._seconds if call.seconds is None else min(call.seconds, self._seconds)
-
-    async def _resolve(self, choice: Choice, deadline: float) -> Version:
-        found = self._registry.resolve(choice.name, choice.version)
-        return await (found if choice is DEFAULT else _in_time(found, deadline))
 
     async def _answer(self, body: bytes, version: Version, call: Call, deadline: float, *, many: bool) -> bytes:
         started = time.perf_counter()

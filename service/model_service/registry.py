@@ -38,6 +38,8 @@ class Version:
     `input` and `output` time the decoding of its requests and the writing of its answers.
     """
 
+    name: str
+    version: str
     loaded: Loaded
     schema: Schema
     writer: Writer
@@ -45,16 +47,6 @@ class Version:
     hooks: Hooks | None
     input: Histogram
     output: Histogram
-
-    @property
-    def name(self) -> str:
-        """Model name."""
-        return self.loaded.bundle.manifest.name
-
-    @property
-    def version(self) -> str:
-        """Version text."""
-        return self.loaded.bundle.manifest.version
 
 
 class Registry:
@@ -166,7 +158,7 @@ class Registry:
         manifest, runtime = loaded.bundle.manifest, loaded.runtime
         schema = Schema(runtime.signature)
         inline_rows = proving.replay(loaded.bundle, runtime, schema, loaded.hooks)
-        settings = self._settings
+        settings, labels = self._settings, (manifest.name, manifest.version)
         limits = Limits(
             share=settings.batching,
             batch_rows=settings.batch_max_rows if settings.batching else settings.max_batch_rows,
@@ -175,12 +167,13 @@ class Registry:
             inline_rows=inline_rows,
             stuck_seconds=settings.worker_timeout_seconds,
         )
+        log.info("%s version %s is proven; calls of up to %d rows run on the event loop", *labels, inline_rows)
         telemetry = BatchTelemetry(self._metrics, self._tracer, manifest.name, manifest.version)
         batcher = Batcher(_caller(runtime), limits, telemetry, self._on_dead)
-        labels = manifest.name, manifest.version
         self._metrics.gauge("model_load_duration_seconds", *labels).set(time.perf_counter() - started)
         self._metrics.gauge("model_ready", *labels).set(1)
         return Version(
+            *labels,
             loaded,
             schema,
             Writer(runtime.signature, *labels),

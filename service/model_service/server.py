@@ -85,6 +85,7 @@ class Server(BaseApplication):  # type: ignore[misc]
             "pre_fork": self._claim_slot,
             "post_fork": self._guard,
             "child_exit": self._release_slot,
+            "worker_exit": _leave,
         }
 
     def build(self, slot: int, leave: Callable[[], None]) -> FastAPI:
@@ -138,6 +139,14 @@ class Server(BaseApplication):  # type: ignore[misc]
 
     def _release_slot(self, _: Any, worker: ServiceWorker) -> None:
         self._board.release(worker.slot)
+
+
+def _leave(_: Any, __: ServiceWorker) -> None:
+    """End a worker without finalizers: those of a runtime loaded before the fork wait for the supervisor's threads."""
+    ended = sys.exception()
+    code = ended.code if isinstance(ended, SystemExit) else 1
+    logging.shutdown()
+    os._exit(code if isinstance(code, int) else 0)
 
 
 def report_failure(settings: Settings, reason: str) -> None:
