@@ -2,9 +2,11 @@
 
 import asyncio
 import math
+import os
 import statistics
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -20,6 +22,8 @@ from model_service.schema import Schema
 
 TIMED_CALLS = 15
 TIMED_ROWS = 64
+PROVEN = "proven"
+MAX_VERDICT = 3000
 
 
 def replay(bundle: Bundle, runtime: Runtime, schema: Schema, hooks: Hooks | None = None) -> int:
@@ -44,6 +48,34 @@ def replay(bundle: Bundle, runtime: Runtime, schema: Schema, hooks: Hooks | None
     for index, sentence in differences:
         raise LoadFailed(f"golden row {index} of {bundle.directory} is answered wrong: {sentence}")
     return _rows_cheaper_than_a_hop(runtime, rows)
+
+
+def replay_apart(bundle: Bundle, runtime: Runtime, hooks: Hooks | None) -> None:
+    """Replay in a forked process, which may die of it: for a supervisor that must go on, and must start no threads.
+
+    Raises:
+        LoadFailed: as `replay`, or the process died.
+    """
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(writing, _verdict(bundle, runtime, hooks).encode()[:MAX_VERDICT])
+        os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as pipe:
+        verdict = pipe.read().decode(errors="replace")
+    with suppress(ChildProcessError):  # a supervisor reaps every child that it notices
+        os.waitpid(child, 0)
+    if verdict != PROVEN:
+        raise LoadFailed(verdict or f"the process that tried {bundle.directory} died")
+
+
+def _verdict(bundle: Bundle, runtime: Runtime, hooks: Hooks | None) -> str:
+    try:
+        replay(bundle, runtime, Schema(runtime.signature), hooks)
+    except Exception as error:  # whatever it is, it must not come back as a second supervisor
+        return str(error) or type(error).__name__
+    return PROVEN
 
 
 def through(requests: list[Any], runtime: Runtime, schema: Schema, hooks: Hooks | None) -> tuple[list[Row], Answers]:

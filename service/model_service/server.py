@@ -22,6 +22,7 @@ from model_service.board import Board, State
 from model_service.errors import EXIT_LOAD_FAILED, LoadFailed
 from model_service.loading import Loaded, load_default
 from model_service.protocol import Guard, GuardedProtocol
+from model_service.proving import replay_apart
 from model_service.settings import Settings
 from model_service.telemetry.logs import set_up_logging
 from model_service.telemetry.requests import count_refusal
@@ -122,7 +123,9 @@ class Server(BaseApplication):  # type: ignore[misc]
     def _reload(self, _: Any) -> None:
         """On SIGHUP: what is on disk now; if that cannot be served, what was loaded before goes on."""
         try:
-            self._loaded = load_default(self._settings)
+            loaded = load_default(self._settings)
+            replay_apart(loaded.bundle, loaded.runtime, loaded.hooks)
+            self._loaded = loaded
         except LoadFailed as error:
             log.warning("the reload failed, and the model loaded before is kept: %s", error)
 

@@ -1,6 +1,8 @@
 """Pieces of hand-written bundles, so that a test can make any part of one wrong."""
 
 import dataclasses
+import hashlib
+import json
 import warnings
 from pathlib import Path
 from typing import Any
@@ -56,3 +58,15 @@ def onnx_bytes(estimator: Any, width: int) -> bytes:
         model = to_onnx(estimator, initial_types=[("features", DoubleTensorType([None, width]))], options=options)
     content: bytes = model.SerializeToString()
     return content
+
+
+def answer_wrong(bundle: Path) -> None:
+    """Make a bundle's first golden answer one that no model gives, with digests that fit."""
+    golden = json.loads((bundle / "golden.json").read_text())
+    golden["outputs"][0]["prediction"] = 999
+    (bundle / "golden.json").write_text(json.dumps(golden))
+    manifest = json.loads((bundle / "manifest.json").read_text())
+    for entry in manifest["files"]:
+        content = (bundle / entry["path"]).read_bytes()
+        entry |= {"size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    (bundle / "manifest.json").write_text(json.dumps(manifest))

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,7 +17,8 @@ import pytest
 import urllib3
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
-from support.bundles import write_bare
+from support.bundles import answer_wrong, write_bare
+from support.releases import RELEASES
 
 from model_service import board
 
@@ -150,6 +152,18 @@ def test_a_model_that_cannot_be_served_ends_with_code_3_and_the_reason(
     assert last["level"] == "critical"
     assert "model.joblib is a pickle" in last["message"]
     assert "model.joblib is a pickle" in message.read_text()
+
+
+def test_a_model_that_answers_wrong_ends_with_code_3_and_the_reason(
+    start: Callable[..., Server], tmp_path: Path
+) -> None:
+    shutil.copytree(RELEASES[-1] / "models", tmp_path / "models")
+    (bundle,) = (tmp_path / "models").glob("*/*")
+    answer_wrong(bundle)
+    server = start("--workers", "2", MODEL_ROOT=str(tmp_path / "models"))
+    assert server.process.wait(PATIENCE) == 3
+    last = server.lines()[-1]
+    assert (last["level"], "golden row 0" in last["message"]) == ("critical", True)
 
 
 def test_a_drain_answers_on_and_is_not_ready(start: Callable[..., Server]) -> None:

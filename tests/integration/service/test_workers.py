@@ -12,7 +12,7 @@ from typing import Any
 import psutil
 import pytest
 import urllib3
-from support.bundles import write_bare
+from support.bundles import answer_wrong, write_bare
 from support.estimators import Threads
 from support.load import Load
 from support.releases import RELEASES
@@ -120,6 +120,7 @@ def test_a_client_that_leaves_is_not_computed(serve: Any, slow_root: Path, pool:
         found = service.metrics()
         assert found["model_batch_rows_sum", ("model", "1")] == 1
         assert found[MODEL, ("model", "1", "cancelled")] == 1
+        assert service.stop() == 0  # every line is written by then
         statuses = [line["status"] for line in service.lines() if line.get("path") == "/predict"]
         assert sorted(statuses) == [200, 499]
 
@@ -144,6 +145,13 @@ def test_a_reload_serves_what_is_there_now_and_a_failed_one_what_was(serve: Any,
             (published.parent / "9" / "model.onnx").write_bytes(b"damaged")
             service.process.send_signal(signal.SIGHUP)
             wait_for(lambda: "the reload failed" in service.told(), service.told)
+            service.wait_metric(2, "model_ready", name, "8")
+
+            shutil.rmtree(published.parent / "9")
+            shutil.copytree(published.parent / "8", published.parent / "10")
+            answer_wrong(published.parent / "10")
+            service.process.send_signal(signal.SIGHUP)
+            wait_for(lambda: "golden row 0" in service.told(), service.told)
             service.wait_metric(2, "model_ready", name, "8")
         assert load.failures == {}
         assert all(seen in ([published.name, "8"], ["8"]) for seen in load.sequences)

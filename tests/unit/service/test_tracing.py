@@ -45,9 +45,7 @@ def test_a_request_that_fails_unexpectedly_is_an_error_in_its_trace() -> None:
 
     exporter, provider = InMemorySpanExporter(), TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
-    client = TestClient(
-        RequestLog(Tracing(explode, provider), Metrics(SharedSeries(1), 0, [1.0]), LineLog("a"))
-    )
+    client = TestClient(RequestLog(Tracing(explode, provider), Metrics(SharedSeries(1), 0, [1.0]), LineLog("a")))
     assert client.get("/anything").status_code == 500
     (span,) = exporter.get_finished_spans()
     assert span.attributes is not None
