@@ -33,7 +33,9 @@ case ${1:-} in
       config | kind create cluster --name modelport --kubeconfig "$DOT/kubeconfig" --wait 180s --config - >&2 ||
         die "kind could not create a cluster (see above); is docker running?"
     fi
-    echo 127.0.0.1 ;;
+    # Linux reaches every port of the node itself; elsewhere docker hides the node, and the mapped ports must do.
+    address=$(docker inspect --format '{{.NetworkSettings.Networks.kind.IPAddress}}' modelport-control-plane 2>/dev/null || true)
+    if [ "$(uname -s)" = Linux ] && [ -n "$address" ]; then echo "$address"; else echo 127.0.0.1; fi ;;
   down) kind delete cluster --name modelport --kubeconfig "$DOT/kubeconfig" ;;
   *) usage "$0" ;;
 esac

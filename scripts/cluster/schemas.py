@@ -23,7 +23,7 @@ import yaml
 HERE = Path(__file__).parent
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "modelport" / "cluster"
 KUBERNETES = re.compile(r"^kube-apiserver\s+\S+\s+\S+\s+(\S+)", re.MULTILINE)
-SKAFFOLD = re.compile(r"^SKAFFOLD=(\S+)", re.MULTILINE)
+SKAFFOLD = re.compile(r"^skaffold\s+\S+\s+\S+\s+(\S+)", re.MULTILINE)
 CUSTOM = re.compile(r"^CUSTOM_RESOURCES='\n(.*?)'", re.MULTILINE | re.DOTALL)
 REFERENCE = re.compile(r'"#/definitions/([^"]+)"')
 QUANTITY = "io.k8s.apimachinery.pkg.api.resource.Quantity"
@@ -107,7 +107,7 @@ def every_schema(versions: str) -> Iterator[tuple[str, Any]]:
     """All that versions.env names."""
     kubernetes, custom, skaffold = KUBERNETES.search(versions), CUSTOM.search(versions), SKAFFOLD.search(versions)
     if not (kubernetes and custom and skaffold):
-        sys.exit("schemas.py: versions.env names no kube-apiserver, CUSTOM_RESOURCES or SKAFFOLD")
+        sys.exit("schemas.py: versions.env names no kube-apiserver, CUSTOM_RESOURCES or skaffold")
     folder = download("k8s.io/kubernetes", kubernetes[1])
     yield from kubernetes_schemas(json.loads((folder / "api" / "openapi-spec" / "swagger.json").read_text("utf-8")))
     definitions = []

@@ -24,7 +24,7 @@ def apply(config: Any, patch: Any) -> None:
     for key in above:
         place = place[int(key) if isinstance(place, list) else key]
     if patch["op"] == "remove":
-        del place[last]
+        del place[int(last) if isinstance(place, list) else last]
     elif last == "-":
         place.append(patch["value"])
     else:
@@ -82,9 +82,9 @@ def test_the_images_are_targets_of_the_dockerfile_and_those_of_the_chart() -> No
 
 
 def test_every_path_that_is_named_exists(config: Any) -> None:
-    manifests = config["manifests"]
-    places = [release(config)["chartPath"], *release(config)["valuesFiles"], *manifests["rawYaml"]]
-    places += [f"{path}/kustomization.yaml" for path in manifests.get("kustomize", {}).get("paths", [])]
+    applied = [hook["host"]["command"][-1].split()[-1] for hook in config["deploy"]["helm"]["hooks"]["before"]]
+    places = [release(config)["chartPath"], *release(config)["valuesFiles"], *applied]
+    assert "k8s/base/namespace.yaml" in applied
     assert [place for place in places if not (REPO / place).exists()] == []
 
 
