@@ -53,7 +53,7 @@ class RequestLog:
             self._active.add(-1)
             if exchange.path not in PROBES or exchange.status >= 400:
                 self._log(exchange)
-            exchange.scope = {}  # each holds the other: let go, or the garbage collector has to find out
+            del scope["state"]["exchange"]  # they hold each other: let go, or the garbage collector has to find out
 
     def _count(self, exchange: "Exchange") -> None:
         if exchange.path in PROBES:
