@@ -15,6 +15,11 @@ from model_service.errors import LoadFailed
 from model_service.runtimes.arrays import matrix
 from model_service.runtimes.base import Answers, unnamed_signature_error
 
+PREDICTS_MOST_PROBABLE = frozenset(
+    {"DecisionTreeClassifier", "ExtraTreesClassifier", "LogisticRegression", "RandomForestClassifier"}
+)
+"""scikit-learn's classifiers whose `predict` is the argmax of `predict_proba` by definition, wherever there is one."""
+
 _PANDAS_NULLABLE = {"bool": "boolean", **{f"int{bits}": f"Int{bits}" for bits in (8, 16, 32, 64)}} | {
     f"uint{bits}": f"UInt{bits}" for bits in (8, 16, 32, 64)
 }
@@ -68,12 +73,34 @@ class SklearnRuntime:
     def __init__(self, estimator: Any, signature: Signature) -> None:
         self.signature = signature
         self._estimator = estimator
+        self._classes = _classes_by_probability(estimator) if signature.has_probabilities else None
 
     def predict(self, rows: list[Row]) -> Answers:
         """Answer the rows; see `Runtime.predict`."""
         data = _BUILD[self.signature.layout](self.signature, rows)
         probabilities = self._estimator.predict_proba(data) if self.signature.has_probabilities else None
-        return Answers(np.asarray(self._estimator.predict(data)), probabilities)
+        predictions = self._most_probable(probabilities)
+        if predictions is None:
+            predictions = np.asarray(self._estimator.predict(data))
+        return Answers(predictions, probabilities)
+
+    def _most_probable(self, probabilities: NDArray[Any] | None) -> NDArray[Any] | None:
+        """The classes that `predict` would give, without computing everything twice; none where two are level."""
+        if self._classes is None or probabilities is None:
+            return None
+        highest = probabilities.max(axis=1, keepdims=True)
+        if ((probabilities == highest).sum(axis=1) != 1).any():
+            return None
+        most_probable: NDArray[Any] = self._classes[probabilities.argmax(axis=1)]
+        return most_probable
+
+
+def _classes_by_probability(estimator: Any) -> NDArray[Any] | None:
+    """The classes of an estimator known to predict the most probable one; none for others."""
+    final = estimator.steps[-1][1] if hasattr(estimator, "steps") else estimator
+    known = type(final).__module__.startswith("sklearn.") and type(final).__name__ in PREDICTS_MOST_PROBABLE
+    classes = getattr(final, "classes_", None)
+    return classes if known and isinstance(classes, np.ndarray) and classes.ndim == 1 else None
 
 
 def _frame(signature: Signature, rows: list[Row]) -> pd.DataFrame:

@@ -2,21 +2,27 @@
 
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
+import joblib
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.base import clone
 from sklearn.compose import make_column_transformer
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.datasets import load_iris
+from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.tree import DecisionTreeClassifier
 from support.bundles import onnx_bytes
 
 from model_artifact.signature import Feature, Output, Signature
+from model_service.runtimes.sklearn import load_joblib
 
 ROW = [5.1, 3.5, 1.4, 0.2]
 
@@ -130,3 +136,27 @@ def test_boolean_classes_stay_boolean_in_a_graph(write_bundle: Any, serve: Any, 
     client = serve(write_bundle({"onnx": onnx_bytes(model, 4)}, signature=signature))
     answer = client.post("/predict", json={"features": ROW}).json()
     assert (answer["prediction"], answer["prediction_class"]) == (False, "no")
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        LogisticRegression(max_iter=500),
+        make_pipeline(StandardScaler(), LogisticRegression(max_iter=500)),
+        RandomForestClassifier(2, max_depth=2, random_state=0),  # two trees: some answers are level
+        ExtraTreesClassifier(5, random_state=0),
+        DecisionTreeClassifier(max_depth=2, random_state=0),
+    ],
+    ids=lambda estimator: type(estimator).__name__,
+)
+@pytest.mark.parametrize("names", [None, np.array(["b", "a", "c"])], ids=["numbers", "texts"])
+def test_classes_read_from_probabilities_are_those_that_predict_gives(
+    tmp_path: Path, estimator: Any, names: Any
+) -> None:
+    data, target = load_iris(return_X_y=True)
+    fitted = clone(estimator).fit(data, target if names is None else names[target])
+    joblib.dump(fitted, tmp_path / "model.joblib")
+    answers = load_joblib(tmp_path / "model.joblib", None, trusted=True).predict(data.tolist())
+    assert answers.predictions.tolist() == fitted.predict(data).tolist()
+    assert answers.probabilities is not None
+    assert answers.probabilities.tolist() == fitted.predict_proba(data).tolist()
