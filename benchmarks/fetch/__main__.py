@@ -90,13 +90,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 def main() -> None:
     """Run what was asked for."""
     given = parse()
-    try:
-        sys.exit(_bench(given))
-    except BenchmarkError as error:
-        progress.say(f"error: {error}")
-        sys.exit(1)
-    except KeyboardInterrupt:
-        sys.exit(130)
+    progress.ending(lambda: _bench(given))
 
 
 def _bench(given: argparse.Namespace) -> int:

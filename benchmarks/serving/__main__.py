@@ -91,13 +91,7 @@ def main() -> None:
     """Run what was asked for."""
     given = parse()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # unwinds, so that no server is left behind
-    try:
-        sys.exit(_bench(given))
-    except BenchmarkError as error:
-        progress.say(f"error: {error}")
-        sys.exit(1)
-    except KeyboardInterrupt:
-        sys.exit(130)
+    progress.ending(lambda: _bench(given))
 
 
 def _bench(given: argparse.Namespace) -> int:

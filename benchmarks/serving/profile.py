@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 from benchmarks.serving import contenders, cores, progress, race, subjects, wrk
 from benchmarks.serving.collector import collecting
-from benchmarks.serving.errors import BenchmarkError, MissingTool
+from benchmarks.serving.errors import MissingTool
 from benchmarks.serving.race import Point
 from benchmarks.serving.server import Server, running
 
@@ -35,11 +35,7 @@ examples:
 def main() -> None:
     """Serve, load, sample, print."""
     given = _parse()
-    try:
-        _profile(given)
-    except BenchmarkError as error:
-        progress.say(f"error: {error}")
-        sys.exit(1)
+    progress.ending(lambda: _profile(given))
 
 
 def _parse() -> argparse.Namespace:

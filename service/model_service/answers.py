@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_artifact.signature import Signature
-from model_service.batching import Answered, Part
+from model_service.batch import Answered, Part
 from model_service.ids import make_id, make_ids
 from model_service.jsontext import are_plain
 from model_service.runtimes.base import Answers

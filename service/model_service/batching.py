@@ -15,17 +15,10 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 from model_artifact.coercion import Row
-from model_service.errors import (
-    ClientLeft,
-    DeadlineExceeded,
-    ModelNotReady,
-    Overloaded,
-    PredictionFailed,
-    ServiceError,
-)
+from model_service.batch import Answered, Item, Limits, Part, WrongRowCount, too_late
+from model_service.errors import ClientLeft, ModelNotReady, Overloaded, PredictionFailed, ServiceError
 from model_service.telemetry.batches import BatchTelemetry, Spanned
 
 TICK_SECONDS = 0.01
@@ -35,61 +28,7 @@ RATE_WEIGHT = 0.2
 MAX_RETRY_AFTER = 60
 
 log = logging.getLogger(__name__)
-Predict = Callable[[list[Row]], "Answered"]
-
-
-class WrongRowCount(Exception):
-    """The model answered another number of rows than it was asked."""
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What a batcher may do.
-
-    Attributes:
-        share: whether requests share calls; without it each has one of its own.
-        batch_rows: of one call.
-        queue_rows: that may wait.
-        window: seconds to wait for more.
-        inline_rows: of a call that runs on the event loop.
-        stuck_seconds: after which a call is taken to never end.
-    """
-
-    share: bool
-    batch_rows: int
-    queue_rows: int
-    window: float
-    inline_rows: int
-    stuck_seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """Answers to the rows of a call as plain values: a prediction each, and its probabilities where there are any."""
-
-    predictions: list[Any]
-    probabilities: list[list[float]] | None
-
-
-Part = tuple[Answered, int]
-"""A request's answers: those of its whole call, and the position of its first row in them."""
-
-
-class Item:
-    """One request in the queue."""
-
-    __slots__ = ("deadline", "future", "gone", "queued", "rows", "span", "watch")
-
-    def __init__(self, rows: list[Row], deadline: float, gone: Callable[[], Awaitable[None]], span: Spanned) -> None:
-        self.rows, self.deadline, self.gone, self.span = rows, deadline, gone, span
-        self.queued = time.perf_counter()
-        self.future: asyncio.Future[Part] = asyncio.get_running_loop().create_future()
-        self.watch: asyncio.Future[None] | None = None
-
-    def fail(self, error: Exception) -> None:
-        """Answer with an error, unless it is answered already."""
-        if not self.future.done():
-            self.future.set_exception(error)
+Predict = Callable[[list[Row]], Answered]
 
 
 class Batcher:
@@ -164,14 +103,19 @@ class Batcher:
         loop = asyncio.get_running_loop()
         self._in_window = self._limits.window > 0 and not full
         if self._in_window:
-            delay = max(0.0, self._queue[0].queued + self._limits.window - time.perf_counter())
-            self._scheduled = loop.call_later(delay, self._flush, "window")
+            self._scheduled = loop.call_later(max(0.0, self._window_left()), self._flush, "window")
             loop.call_later(TICK_SECONDS, self._tick, self._scheduled)
         else:
             self._scheduled = loop.call_soon(self._flush, "idle")
 
+    def _window_left(self) -> float:
+        return self._queue[0].queued + self._limits.window - time.perf_counter()
+
     def _flush(self, reason: str) -> None:
         self._scheduled = None
+        if reason == "window" and self._queue and self._window_left() > 0:
+            self._schedule()  # timers count in milliseconds, and may be a part of one early
+            return
         try:
             self._call_what_waits(reason)
         except Exception as error:  # a fault of ours
@@ -320,8 +264,3 @@ def _split(answered: Answered, batch: list[Item]) -> list[Part | ServiceError]:
         parts.append((answered, start))
         start += len(item.rows)
     return parts
-
-
-def too_late() -> DeadlineExceeded:
-    """What a request is told whose time is over."""
-    return DeadlineExceeded("the request was not answered within its time; send fewer at once, or allow it more")

@@ -11,7 +11,7 @@ from opentelemetry.trace import Span
 
 from model_artifact.coercion import Row, show
 from model_service.answers import BatchPrediction
-from model_service.batching import too_late
+from model_service.batch import too_late
 from model_service.errors import ClientLeft, ServiceError
 from model_service.hooks import Hooks
 from model_service.jsontext import dumps, loads

@@ -14,7 +14,8 @@ from model_artifact.coercion import Row
 from model_artifact.publish import published_models, published_versions
 from model_service import loading, proving
 from model_service.answers import Writer, plain
-from model_service.batching import Answered, Batcher, Limits, WrongRowCount
+from model_service.batch import Answered, Limits, WrongRowCount
+from model_service.batching import Batcher
 from model_service.errors import LoadFailed, ModelNotFound, ModelNotReady
 from model_service.hooks import Hooks
 from model_service.loading import Loaded

@@ -11,7 +11,8 @@ from opentelemetry.trace import NoOpTracer
 from prometheus_client.parser import text_string_to_metric_families
 
 from model_artifact.coercion import Row
-from model_service.batching import Answered, Batcher, Limits
+from model_service.batch import Answered, Limits
+from model_service.batching import Batcher
 from model_service.board import Board
 from model_service.telemetry.batches import BatchTelemetry
 from model_service.telemetry.metrics import METRICS, Metrics

@@ -32,6 +32,10 @@ class Metric:
     buckets: tuple[float, ...] | Literal["latency"] = ()
     combine: Combine = "sum"
 
+    def bounds(self, latency: tuple[float, ...]) -> tuple[float, ...]:
+        """Upper bounds of a histogram's buckets, where those of latencies are `latency`."""
+        return latency if self.buckets == "latency" else self.buckets
+
 
 METRICS = (
     Metric(
@@ -115,10 +119,6 @@ class Metrics:
                 cells[0] = 0.0
         self._made: dict[tuple[str, ...], Counter | Gauge | Histogram] = {}
 
-    def bounds(self, metric: Metric) -> tuple[float, ...]:
-        """Upper bounds of a histogram's buckets."""
-        return self._latency if metric.buckets == "latency" else metric.buckets
-
     def counter(self, name: str, *labels: str) -> Counter:
         """The counter `name` with these label values, in the table's order."""
         return self._one(Counter, name, labels)
@@ -132,7 +132,7 @@ class Metrics:
         made = self._made.get((name, *labels))
         if isinstance(made, Histogram):
             return made
-        bounds = self.bounds(BY_NAME[name])
+        bounds = BY_NAME[name].bounds(self._latency)
         instrument = Histogram(self._writer.cells(encode_key(name, labels), len(bounds) + 2), bounds)
         self._made[name, *labels] = instrument
         return instrument

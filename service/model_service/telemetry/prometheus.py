@@ -1,6 +1,7 @@
 """Metrics as Prometheus reads them."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
@@ -28,15 +29,8 @@ class _Families(Collector):
             yield _EXPOSE[family.metric.kind](family)
 
 
-def _counter(family: Family) -> Exposed:
-    exposed = CounterMetricFamily(family.metric.name, family.metric.help, labels=family.metric.labels)
-    for total in family.totals:
-        exposed.add_metric(total.labels, total.values[0])
-    return exposed
-
-
-def _gauge(family: Family) -> Exposed:
-    exposed = GaugeMetricFamily(family.metric.name, family.metric.help, labels=family.metric.labels)
+def _number(make: type[CounterMetricFamily | GaugeMetricFamily], family: Family) -> Exposed:
+    exposed = make(family.metric.name, family.metric.help, labels=family.metric.labels)
     for total in family.totals:
         exposed.add_metric(total.labels, total.values[0])
     return exposed
@@ -50,4 +44,8 @@ def _histogram(family: Family) -> Exposed:
     return exposed
 
 
-_EXPOSE = {"counter": _counter, "gauge": _gauge, "histogram": _histogram}
+_EXPOSE: dict[str, Callable[[Family], Exposed]] = {
+    "counter": partial(_number, CounterMetricFamily),
+    "gauge": partial(_number, GaugeMetricFamily),
+    "histogram": _histogram,
+}

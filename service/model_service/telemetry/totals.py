@@ -43,26 +43,19 @@ class Totals:
 
     def families(self) -> list[Family]:
         """Every metric that has a value, in the table's order."""
-        found = {metric.name: Family(metric, self._bounds(metric)) for metric in METRICS}
-        series: dict[bytes, Total] = {}
+        found = {metric.name: Family(metric, metric.bounds(self._latency)) for metric in METRICS}
+        series: dict[bytes, tuple[Metric, Total]] = {}
         for slot in self._board.slots:
+            alive = self._board.is_taken(slot)
             for key, cells in self._series.read(slot):
                 if key not in series:
                     metric, labels = decode_key(key)
-                    series[key] = Total(labels, [0.0] * len(cells))
-                    found[metric.name].totals.append(series[key])
-                self._merge(series[key], key, list(cells), alive=self._board.is_taken(slot))
+                    series[key] = metric, Total(labels, [0.0] * len(cells))
+                    found[metric.name].totals.append(series[key][1])
+                metric, total = series[key]
+                if alive or metric.kind != "gauge":
+                    _merge(metric, total, list(cells))
         return [family for family in found.values() if family.totals] + self._own()
-
-    def _merge(self, total: Total, key: bytes, values: list[float], *, alive: bool) -> None:
-        metric, _ = decode_key(key)
-        if metric.kind == "gauge" and not alive:
-            return
-        combine = max if metric.combine == "max" else float.__add__
-        total.values = [combine(left, right) for left, right in zip(total.values, values, strict=True)]
-
-    def _bounds(self, metric: Metric) -> tuple[float, ...]:
-        return self._latency if metric.buckets == "latency" else metric.buckets
 
     def _own(self) -> list[Family]:
         workers = {"configured": self._board.configured, "live": self._board.live()}
@@ -70,3 +63,8 @@ class Totals:
             Family(WORKERS, (), [Total((state,), [float(count)]) for state, count in workers.items()]),
             Family(INFO, (), [Total((__version__,), [1.0])]),
         ]
+
+
+def _merge(metric: Metric, total: Total, values: list[float]) -> None:
+    combine = max if metric.combine == "max" else float.__add__
+    total.values = [combine(left, right) for left, right in zip(total.values, values, strict=True)]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from support.batching import LOOPS, Bench, Model, run
 
 from model_artifact.coercion import Row
-from model_service.batching import Answered, WrongRowCount
+from model_service.batch import Answered, WrongRowCount
 from model_service.errors import PredictionFailed
 
 LONG = 60.0
