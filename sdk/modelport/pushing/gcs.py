@@ -3,7 +3,7 @@
 import io
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, cast
 
 import google.auth
@@ -85,8 +85,8 @@ class GcsStore:
             )
 
     def delete(self, key: str) -> None:
-        """Remove one."""
-        with self._asking(key):
+        """Remove one; the API, unlike S3's, refuses to when it has gone."""
+        with self._asking(key), suppress(exceptions.NotFound):
             self._bucket.blob(self._name(key)).delete(timeout=TIMEOUT, retry=RETRY)
 
     def _name(self, key: str) -> str:

@@ -68,7 +68,7 @@ class Store(Protocol):
         ...
 
     def delete(self, key: str) -> None:
-        """Remove an object that exists."""
+        """Remove an object; one that has gone already, by another push, is no error."""
         ...
 
 

@@ -70,6 +70,9 @@ class Gcs:
     def put(self, key: str, data: bytes) -> None:
         self.client.bucket("models").blob(f"team/{key}").upload_from_string(data)
 
+    def delete(self, key: str) -> None:
+        self.client.bucket("models").blob(f"team/{key}").delete()
+
 
 @dataclass
 class S3:
@@ -84,6 +87,9 @@ class S3:
 
     def put(self, key: str, data: bytes) -> None:
         self.client.put_object(Bucket="models", Key=f"team/{key}", Body=data)
+
+    def delete(self, key: str) -> None:
+        self.client.delete_object(Bucket="models", Key=f"team/{key}")
 
 
 @pytest.fixture

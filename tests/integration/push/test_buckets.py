@@ -90,6 +90,21 @@ def test_many_who_push_the_same(bucket, make, run):
     assert bucket.tree() == made.below("churn/1")
 
 
+def test_a_marker_that_another_push_removed_is_no_error(bucket, make, run):
+    """It was there when this push looked, and has gone when it clears up."""
+    made = make()
+
+    def overtake(request):
+        if request.method == "DELETE":
+            bucket.gate.fault = lambda _: None
+            bucket.delete("churn/1/manifest.json.pushing")
+
+    bucket.gate.fault = overtake
+    result = run("push", made.path, bucket.uri)
+    assert result.exit_code == 0, result.stderr
+    assert bucket.tree() == made.below("churn/1")
+
+
 def test_an_answer_that_is_lost_is_no_conflict(bucket, make, run):
     """The object was stored, nobody said so; the second try finds it there."""
     made = make()

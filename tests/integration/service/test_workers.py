@@ -130,7 +130,7 @@ def test_a_reload_serves_what_is_there_now_and_a_failed_one_what_was(serve: Any,
     shutil.copytree(IRIS, root)
     (published,) = root.glob("*/*")
     name = published.parent.name
-    with serve(root, WORKERS="2") as service:
+    with serve(root, WORKERS="2", DRAIN_DELAY_SECONDS="1") as service:  # time to tell every idle connection to close
         load = Load(f"http://127.0.0.1:{service.port}/predict", ROW, rate=40, connections=4)
         with load.running():
             manifest = (published / "manifest.json").read_text()
