@@ -6,13 +6,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from model_artifact.digests import digest_bytes, parse_digest, same_digest, sha256_file
+from model_artifact.digests import Tell, digest_bytes, parse_digest, same_digest, sha256_file, silent
 from model_artifact.errors import DigestMismatch, ManifestInvalid, PathRefused
 from model_artifact.manifest import MANIFEST, MAX_BYTES, FileEntry, Manifest, parse_manifest
 from model_artifact.paths import safe_join
 
 SIGNATURE_PREFIX = f"{MANIFEST}."
 """Signatures lie beside the manifest under names of this prefix, outside the digest."""
+LOST = "lost+found"
+"""A folder that file systems keep at their top, which nobody but root may look into."""
 
 
 @dataclass(frozen=True)
@@ -55,12 +57,13 @@ def open_bundle(directory: Path, expected_digest: str | None = None) -> Bundle:
     return Bundle(directory, parse_manifest(data), digest)
 
 
-def verify(directory: Path, expected_digest: str | None = None) -> Bundle:
+def verify(directory: Path, expected_digest: str | None = None, tell: Tell = silent) -> Bundle:
     """Read the manifest and hash every file it lists.
 
     Args:
         directory: the bundle.
         expected_digest: pin of the whole bundle, `sha256:<hex>`.
+        tell: hears of the bytes as they are hashed.
 
     Returns:
         The bundle, all of whose bytes are as listed at the time of reading.
@@ -73,7 +76,7 @@ def verify(directory: Path, expected_digest: str | None = None) -> Bundle:
     bundle = open_bundle(directory, expected_digest)
     for entry in bundle.manifest.files:
         try:
-            _verify_file(bundle.path(entry.path), entry)
+            _verify_file(bundle.path(entry.path), entry, tell)
         except OSError as error:
             raise DigestMismatch(
                 f"{directory / entry.path} is listed in {MANIFEST} but cannot be read ({error.strerror})"
@@ -82,12 +85,12 @@ def verify(directory: Path, expected_digest: str | None = None) -> Bundle:
     return bundle
 
 
-def _verify_file(path: Path, entry: FileEntry) -> None:
+def _verify_file(path: Path, entry: FileEntry, tell: Tell) -> None:
     info = path.lstat()
     _refuse_special(path, info)
     if info.st_size != entry.size:
         raise DigestMismatch(f"{path}: expected {entry.size} bytes, found {info.st_size}")
-    actual = sha256_file(path)
+    actual = sha256_file(path, tell)
     if not same_digest(actual, entry.sha256):
         raise DigestMismatch(f"{path}: expected sha256 {entry.sha256}, found {actual}")
 
@@ -113,6 +116,8 @@ def _refuse_unlisted(bundle: Bundle) -> None:
 def _walk(directory: Path) -> Iterator[str]:
     for folder, subfolders, names in os.walk(directory, onerror=_raise):
         base = Path(folder)
+        if base == directory and LOST in subfolders:
+            subfolders.remove(LOST)
         for name in subfolders:
             if (base / name).is_symlink():
                 raise PathRefused(f"{str(base / name)!r} is a symbolic link")

@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
@@ -10,6 +11,13 @@ from model_artifact.errors import DigestMismatch
 
 CHUNK = 1 << 20
 _HEX = re.compile(r"[0-9a-f]{64}", re.ASCII)
+
+Tell = Callable[[int], None]
+"""Told how many more bytes were read."""
+
+
+def silent(_: int) -> None:
+    """Tell nobody."""
 
 
 def parse_digest(text: str) -> str:
@@ -34,10 +42,14 @@ def digest_bytes(data: bytes) -> str:
     return f"sha256:{hashlib.sha256(data).hexdigest()}"
 
 
-def sha256_file(path: Path) -> str:
-    """Return the bare hex sha256 of a file, read in chunks."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def sha256_file(path: Path, tell: Tell = silent) -> str:
+    """Return the bare hex sha256 of a file, read in chunks; `tell` hears of each."""
+    digest, chunk = hashlib.sha256(), memoryview(bytearray(CHUNK))
+    with path.open("rb", buffering=0) as file:
+        while size := file.readinto(chunk):
+            digest.update(chunk[:size])
+            tell(size)
+    return digest.hexdigest()
 
 
 class HashingWriter:

@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import PurePosixPath
 from typing import Any, Literal
 
 from model_artifact import strict
@@ -26,6 +27,11 @@ MODEL_SUFFIXES: dict[str, FormatKind] = {
     ".pickle": "joblib",
 }
 """What a bare model file is, by its ending."""
+
+
+def model_kind(path: str) -> FormatKind | None:
+    """What a file is by the ending of its name, whatever its case; null where it is no model."""
+    return MODEL_SUFFIXES.get(PurePosixPath(path).suffix.lower())
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from model_artifact.bundle import verify
-from model_artifact.digests import same_digest
-from model_artifact.errors import AlreadyPublished, ArtifactError, DigestMismatch
+from model_artifact.bare import BARE_VERSION, bare_bundle, lone_model, named_models
+from model_artifact.bundle import Bundle, open_bundle, verify
+from model_artifact.digests import Tell, same_digest, silent
+from model_artifact.errors import AlreadyPublished, ArtifactError, DigestMismatch, PathRefused
 from model_artifact.locks import locked
-from model_artifact.manifest import MANIFEST
+from model_artifact.manifest import MANIFEST, model_kind
 from model_artifact.paths import check_name, is_name, safe_join, version_key
 
 STAGING = ".staging"
@@ -87,17 +88,57 @@ def exclusive(root: Path) -> Iterator[None]:
 
 def published_models(root: Path) -> list[str]:
     """Names of the models below `root`; what could not be one (`lost+found`, `.staging`) is passed over unseen."""
-    found = [entry.name for entry in root.iterdir() if is_name(entry.name) and entry.is_dir()]
-    return sorted(name for name in found if published_versions(root, name))
+    entries = list(root.iterdir())
+    names = {entry.name for entry in entries} | {entry.stem for entry in entries if model_kind(entry.name)}
+    return sorted(name for name in names if is_name(name) and published_versions(root, name))
 
 
 def published_versions(root: Path, name: str) -> list[str]:
-    """Versions of a model below `root`, lowest first; folders without a manifest do not count."""
+    """Versions of a model below `root`, lowest first: folders with a manifest, and bare files (see `bare`)."""
     folder = root / check_name(name)
     if not folder.is_dir():
-        return []
-    found = [entry.name for entry in folder.iterdir() if is_name(entry.name) and (entry / MANIFEST).is_file()]
-    return sorted(found, key=version_key)
+        return [BARE_VERSION] if named_models(root, name) else []
+    found = [entry for entry in folder.iterdir() if is_name(entry.name)]
+    return sorted((each.name for each in found if (each / MANIFEST).is_file() or lone_model(each)), key=version_key)
+
+
+def default_version(root: Path, name: str, digest: str | None = None) -> str | None:
+    """The highest version, or the one that has the digest, if one has; null when there is none."""
+    versions = published_versions(root, name)
+    if digest is not None:
+        for version in reversed(versions):
+            if published_file(root, name, version) is None and _has_digest(root / name / version, digest):
+                return version
+    return versions[-1] if versions else None
+
+
+def published_file(root: Path, name: str, version: str) -> Path | None:
+    """The bare model file that a version is; null for one with a manifest, and for one that is not there.
+
+    Raises:
+        PathRefused: the root holds several files of that name, with other endings.
+    """
+    folder = root / check_name(name)
+    if folder.is_dir():
+        return lone_model(folder / check_name(version, "version"))
+    files = named_models(root, name)
+    if len(files) > 1:
+        raise PathRefused(f"{root} holds {', '.join(path.name for path in files)}: which one is {name}? Leave only one")
+    return files[0] if files else None
+
+
+def verify_published(
+    root: Path, name: str, version: str, expected_digest: str | None = None, tell: Tell = silent
+) -> Bundle:
+    """Verify a version below `root`, as `verify` does; a bare file gets its manifest in memory.
+
+    Raises:
+        ArtifactError: as `verify` and `bare_bundle` do.
+    """
+    file = published_file(root, name, version)
+    if file is None:
+        return verify(root / name / version, expected_digest, tell)
+    return bare_bundle(file, name, version, expected_digest, tell)
 
 
 def sync_tree(folder: Path) -> None:
@@ -141,6 +182,13 @@ def _keep(target: Path, digest: str, *, replace: bool) -> bool:
     if not replace:
         raise AlreadyPublished(f"{target} exists with other content; choose a new version, or replace it on purpose")
     return False
+
+
+def _has_digest(directory: Path, digest: str) -> bool:
+    try:
+        return same_digest(open_bundle(directory).digest, digest)
+    except ArtifactError:  # whoever serves it will say so
+        return False
 
 
 def _drop_if_empty(folder: Path) -> None:

@@ -6,10 +6,11 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from model_artifact.delivery import DeliveryError
 from model_fetcher.cache import Cache
-from model_fetcher.errors import FetchError
 from model_fetcher.fetch import Fetcher
-from model_fetcher.progress import Progress
+from model_fetcher.in_place import verify_in_place
+from model_fetcher.progress import VERIFYING, Progress
 from model_fetcher.report import (
     failure_line,
     failure_message,
@@ -34,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         _run(sys.argv[1:] if argv is None else argv, os.environ)
-    except FetchError as error:
+    except DeliveryError as error:
         return _fail(error, os.environ)
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
@@ -48,7 +49,10 @@ def _run(argv: Sequence[str], environ: Mapping[str, str]) -> None:
     settings, jobs = read_settings(argv, environ)
     fetcher = _fetcher(settings)
     for job in jobs:
-        outcome = fetcher.fetch(job.wanted, job.destination)
+        if job.destination is None:
+            outcome = verify_in_place(job.wanted, Progress(verbs=VERIFYING), require_pinned=settings.require_pinned)
+        else:
+            outcome = fetcher.fetch(job.wanted, job.destination)
         sys.stdout.write(f"{success_line(outcome, terminal=sys.stdout.isatty())}\n")
 
 
@@ -80,7 +84,7 @@ def _fetcher(settings: Settings) -> Fetcher:
     )
 
 
-def _fail(error: FetchError, environ: Mapping[str, str]) -> int:
+def _fail(error: DeliveryError, environ: Mapping[str, str]) -> int:
     path = Path(environ.get(TERMINATION_PATH) or TERMINATION_LOG)
     write_termination_message(path, failure_message(error))
     sys.stderr.write(f"{failure_line(error)}\n")

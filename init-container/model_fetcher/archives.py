@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, BinaryIO
 
+from model_artifact.delivery import ChecksumMismatch, DiskFull, ErrorTable, RefusedByPolicy, translated
 from model_artifact.errors import PathRefused
 from model_artifact.paths import refuse_collisions, safe_join, safe_relative
 from model_fetcher.contents import MAX_FILES
-from model_fetcher.errors import ChecksumMismatch, DiskFull, ErrorTable, RefusedByPolicy, translated
 
 MAX_RATIO = 200
 """Unpacked bytes for each packed one: real weights stay far below, bombs are built to stay far above."""

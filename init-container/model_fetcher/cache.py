@@ -63,6 +63,10 @@ class Cache:
             self._drop(path)
         return None
 
+    def holds(self, digest: str) -> bool:
+        """Whether a content is there, as it should be or not."""
+        return self._content(digest).is_file()
+
     def give(self, digest: str, source: Path | bytes) -> None:
         """Keep a content whose digest was verified. A cache that is full or broken stops nobody."""
         path = self._content(digest)

@@ -6,10 +6,10 @@ from fnmatch import fnmatchcase
 from itertools import islice
 from pathlib import PurePosixPath
 
+from model_artifact.delivery import NotFound, RefusedByPolicy
 from model_artifact.errors import PathRefused
-from model_artifact.manifest import MANIFEST, MODEL_SUFFIXES, Format
+from model_artifact.manifest import MANIFEST, Format, model_kind
 from model_artifact.paths import refuse_collisions, safe_relative
-from model_fetcher.errors import NotFound, RefusedByPolicy
 from model_fetcher.sources.base import Entry
 
 MAX_FILES = 10_000
@@ -49,7 +49,7 @@ def model_files(entries: Iterable[Entry], patterns: Patterns, where: str) -> lis
     taken = [entry for entry in found if patterns.take(entry.key)]
     if found and not taken:
         raise NotFound(f"{where}: the patterns leave none of its {len(found)} files ({named(found)})")
-    if not any(suffix_kind(entry.key) for entry in taken):
+    if not any(model_kind(entry.key) for entry in taken):
         return []
     try:
         refuse_collisions(safe_relative(entry.key) for entry in taken)
@@ -64,11 +64,12 @@ def formats_of(paths: Sequence[str], where: str) -> tuple[Format, ...]:
     Raises:
         RefusedByPolicy: two of one kind, between which only patterns can decide.
     """
-    models = [path for path in paths if suffix_kind(path)]
-    top = min(path.count("/") for path in models)
+    kinds = {path: kind for path in paths if (kind := model_kind(path))}
+    top = min(path.count("/") for path in kinds)
     formats: dict[str, Format] = {}
-    for path in (path for path in models if path.count("/") == top):
-        kind = MODEL_SUFFIXES[suffix_kind(path)]
+    for path, kind in kinds.items():
+        if path.count("/") > top:
+            continue
         if kind in formats:
             raise RefusedByPolicy(
                 f"{where} holds several models ({formats[kind].path}, {path}): name one, or leave others out "
@@ -76,12 +77,6 @@ def formats_of(paths: Sequence[str], where: str) -> tuple[Format, ...]:
             )
         formats[kind] = Format(kind, path)
     return tuple(formats.values())
-
-
-def suffix_kind(path: str) -> str:
-    """The ending by which a file is a model; empty where it is none."""
-    suffix = PurePosixPath(path).suffix.lower()
-    return suffix if suffix in MODEL_SUFFIXES else ""
 
 
 def named(entries: Sequence[Entry]) -> str:

@@ -10,11 +10,11 @@ from pathlib import Path, PurePosixPath
 from typing import ClassVar, Protocol
 
 from model_artifact.bundle import SIGNATURE_PREFIX, Bundle, open_bundle, verify
+from model_artifact.delivery import RefusedByPolicy
 from model_artifact.errors import ArtifactError
 from model_artifact.manifest import MANIFEST
 from model_artifact.paths import safe_join
 from model_artifact.publish import STAGING, exclusive, place, publish, sync_tree
-from model_fetcher.errors import RefusedByPolicy
 
 JOURNAL = "journal"
 """File of the staging area, one path a line, that exists while a folder's files move."""

@@ -7,8 +7,9 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 
+from model_artifact.delivery import ChecksumMismatch, Unreachable
 from model_artifact.digests import same_digest
-from model_fetcher.errors import Changed, ChecksumMismatch, Unreachable
+from model_fetcher.errors import Changed
 from model_fetcher.landing import Digest, Landing
 from model_fetcher.lanes import Lanes
 from model_fetcher.progress import Progress
@@ -66,7 +67,7 @@ def download(item: Item, target: Path, ledger: Path, means: Means) -> Received:
 
     Raises:
         ChecksumMismatch: it is not what it should be.
-        FetchError: whatever stopped it.
+        DeliveryError: whatever stopped it.
     """
 
     def attempt(progressed: Progressed) -> Received:

@@ -8,6 +8,14 @@ from pathlib import Path
 from threading import Event
 
 from model_artifact.bundle import Bundle, open_bundle
+from model_artifact.delivery import (
+    ARTIFACT_ERRORS,
+    DeliveryError,
+    NotFound,
+    RefusedByPolicy,
+    translated,
+    writing,
+)
 from model_artifact.digests import digest_bytes, parse_digest, same_digest
 from model_artifact.manifest import MANIFEST, write_manifest
 from model_artifact.publish import sweep
@@ -15,9 +23,17 @@ from model_fetcher.archives import unpack
 from model_fetcher.cache import Cache
 from model_fetcher.destinations import Destination
 from model_fetcher.download import Item, Received
-from model_fetcher.errors import ARTIFACT_ERRORS, FetchError, NotFound, RefusedByPolicy, translated, writing
 from model_fetcher.lanes import Lanes
-from model_fetcher.plan import ArchivePlan, BundlePlan, LoosePlan, Wanted, loose_manifest, make_plan, nearest
+from model_fetcher.plan import (
+    ArchivePlan,
+    BundlePlan,
+    LoosePlan,
+    Wanted,
+    loose_manifest,
+    make_plan,
+    nearest,
+    require_pin,
+)
 from model_fetcher.progress import Progress
 from model_fetcher.retry import Retry
 from model_fetcher.sources import open_source
@@ -57,10 +73,11 @@ class Fetcher:
         """Make the destination hold what is at the URI.
 
         Raises:
-            FetchError: with `uri` and `identity` filled in; the destination is as it was, or holds the whole model.
+            DeliveryError: with `uri` and `identity` filled in; the destination is as it was, or holds the whole model.
         """
         with self.reading(wanted.uri) as transfer, translated(ARTIFACT_ERRORS), writing(destination.root):
-            self._require_pin(wanted)
+            if self.require_pinned:
+                require_pin(wanted)
             what = f"{redact(wanted.uri)} {wanted.digest or wanted.sha256 or ''}"
             alone = self.cache.exclusive(what) if self.cache is not None else nullcontext()
             with alone:
@@ -81,17 +98,11 @@ class Fetcher:
                 yield Transfer(source, lanes, retry, self.progress, self.free, self.cache)
             finally:
                 identity = source.identity
-        except FetchError as error:
+        except DeliveryError as error:
             error.uri, error.identity = redact(uri), identity
             raise
         finally:
             lanes.close()
-
-    def _require_pin(self, wanted: Wanted) -> None:
-        if self.require_pinned and not (wanted.digest or wanted.sha256):
-            raise RefusedByPolicy(
-                f"{redact(wanted.uri)} is not pinned and must be: give --digest for a bundle, --sha256 for a file"
-            )
 
 
 class _Delivery:

@@ -10,22 +10,22 @@ from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from threading import Event
 
-from model_artifact.digests import digest_bytes, same_digest
-from model_artifact.errors import PathRefused
-from model_artifact.manifest import MANIFEST, MODEL_SUFFIXES, FileEntry, Manifest, parse_manifest
-from model_artifact.paths import check_name, safe_relative, version_key
-from model_fetcher.archives import archive_stem
-from model_fetcher.contents import Patterns, formats_of, model_files, suffix_kind
-from model_fetcher.download import Item, Received
-from model_fetcher.errors import (
+from model_artifact.delivery import (
     ARTIFACT_ERRORS,
     ChecksumMismatch,
-    FetchError,
+    DeliveryError,
     NotFound,
     RefusedByPolicy,
     Usage,
     translated,
 )
+from model_artifact.digests import digest_bytes, same_digest
+from model_artifact.errors import PathRefused
+from model_artifact.manifest import MANIFEST, MODEL_SUFFIXES, FileEntry, Manifest, model_kind, parse_manifest
+from model_artifact.paths import check_name, safe_relative, version_key
+from model_fetcher.archives import archive_stem
+from model_fetcher.contents import Patterns, formats_of, model_files
+from model_fetcher.download import Item, Received
 from model_fetcher.transfer import Transfer
 from model_fetcher.uris import last_segment, redact
 
@@ -94,13 +94,35 @@ def make_plan(transfer: Transfer, wanted: Wanted) -> Plan:
     if not wanted.uri.endswith("/"):
         if archive_stem(filename):
             return ArchivePlan(Item("", filename, sha256=wanted.sha256))
-        if suffix_kind(filename):
+        if model_kind(filename):
             return _file_plan(wanted, filename)
+    return _some_bundle_plan(transfer, wanted) or _folder_plan(transfer, wanted)
+
+
+def _some_bundle_plan(transfer: Transfer, wanted: Wanted) -> BundlePlan | None:
+    """The bundle at the URI, or the version below it that is wanted."""
+    kept = transfer.kept(wanted.digest) if wanted.digest else None
+    if kept is not None:
+        return bundle_plan(wanted, "", kept)
+    others: list[str] = []
     for base in _bases(transfer, wanted):
-        data = _manifest(transfer, f"{base}{MANIFEST}", wanted)
-        if data is not None:
+        data = _manifest(transfer, f"{base}{MANIFEST}")
+        if data is None:
+            continue
+        if _is_pinned_elsewhere(wanted, base, data):
+            others.append(f"{base}{MANIFEST} is {digest_bytes(data)}")
+        else:
             return bundle_plan(wanted, base, data)
-    return _folder_plan(transfer, wanted)
+    if others:
+        raise ChecksumMismatch(
+            f"{redact(wanted.uri)}: expected {wanted.digest}, and no version has it; {first_of(others)}"
+        )
+    return None
+
+
+def first_of(names: Sequence[str]) -> str:
+    """The first of them, for messages."""
+    return ", ".join([*names[:MAX_NAMED], *["..."] * (len(names) > MAX_NAMED)]) or "nothing"
 
 
 def nearest(transfer: Transfer) -> str:
@@ -110,7 +132,7 @@ def nearest(transfer: Transfer) -> str:
     try:
         below = retry.run(lambda _: list(source.children()))
         beside = [] if below else retry.run(lambda _: list(source.neighbours()))
-    except FetchError:
+    except DeliveryError:
         return ""
     names = below[:MAX_NAMED] or difflib.get_close_matches(source.place, beside, MAX_NAMED, 0.4) or beside[:MAX_NAMED]
     return f"; there is {', '.join(redact(name) for name in names)}" if names else ""
@@ -163,9 +185,15 @@ def version_folders(transfer: Transfer) -> list[str]:
     return sorted((folder.rstrip("/") for folder in folders), key=version_key, reverse=True)
 
 
-def _manifest(transfer: Transfer, key: str, wanted: Wanted) -> bytes | None:
+def _is_pinned_elsewhere(wanted: Wanted, base: str, data: bytes) -> bool:
+    """Whether this is one version of several, and not the pinned one."""
+    several = bool(base) and not wanted.version
+    return several and wanted.digest is not None and not same_digest(wanted.digest, digest_bytes(data))
+
+
+def _manifest(transfer: Transfer, key: str) -> bytes | None:
     try:
-        return transfer.small(key, wanted.digest)
+        return transfer.small(key)
     except NotFound:
         return None
 
@@ -181,12 +209,25 @@ def bundle_plan(wanted: Wanted, base: str, data: bytes) -> BundlePlan:
         raise Usage(f"{redact(wanted.uri)} is a bundle, and comes whole: patterns are for folders without a {MANIFEST}")
     with translated(ARTIFACT_ERRORS, where):
         manifest = parse_manifest(data)
+    refuse_other(manifest, wanted, where)
+    return BundlePlan(base, data, manifest)
+
+
+def refuse_other(manifest: Manifest, wanted: Wanted, where: str) -> None:
+    """Raise RefusedByPolicy where a bundle is of another name or version than was asked for."""
     for what, asked, found in (("name", wanted.name, manifest.name), ("version", wanted.version, manifest.version)):
         if asked and asked != found:
             raise RefusedByPolicy(
                 f"{where} says {what} {found!r}, not {asked!r}: only a bare file may be given another"
             )
-    return BundlePlan(base, data, manifest)
+
+
+def require_pin(wanted: Wanted) -> None:
+    """Raise RefusedByPolicy where neither digest nor sha256 says which bytes are wanted."""
+    if not (wanted.digest or wanted.sha256):
+        raise RefusedByPolicy(
+            f"{redact(wanted.uri)} is not pinned and must be: give --digest for a bundle, --sha256 for a file"
+        )
 
 
 def loose_manifest(plan: LoosePlan, received: Sequence[Received], uri: str) -> Manifest:

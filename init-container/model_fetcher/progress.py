@@ -13,6 +13,8 @@ LOG_EVERY = 5.0
 """Seconds between two reports."""
 WIDTH = 24
 """Characters of the bar."""
+FETCHING = ("fetching", "fetched")
+VERIFYING = ("verifying", "verified")
 
 
 def megabytes(size: float) -> str:
@@ -29,13 +31,19 @@ def duration(seconds: float) -> str:
 class Progress:
     """Reports on what a fetch moves, from any number of threads. `clock` gives seconds.
 
-    `moved` counts the bytes that ever came over the wire, those of given up tries and of manifests too.
+    `moved` counts the bytes that ever came over the wire, those of given up tries and of manifests too. `verbs` say
+    what is being done, and what was in the end.
     """
 
     def __init__(
-        self, stream: TextIO = sys.stderr, *, terminal: bool | None = None, clock: Callable[[], float] = time.monotonic
+        self,
+        stream: TextIO = sys.stderr,
+        *,
+        terminal: bool | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        verbs: tuple[str, str] = FETCHING,
     ) -> None:
-        self._stream = stream
+        self._stream, self._verbs = stream, verbs
         self._terminal = stream.isatty() if terminal is None else terminal
         self._every = TERMINAL_EVERY if self._terminal else LOG_EVERY
         self._clock = clock
@@ -94,7 +102,7 @@ class Progress:
         if self._terminal:
             self._write(f"\r\x1b[K{self._bar(rate, final=final)}" + "\n" * final)
         else:
-            message = "fetched" if final else "fetching"
+            message = self._verbs[final]
             left = round(self._left(rate)) if self._total and rate and not final else None
             fields = {"bytes": self._here, "total": self._total, "bytes_per_s": round(rate), "seconds_left": left}
             self._log("info", message, model=self._label, **fields)

@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
-from model_fetcher.errors import AccessDenied, FetchError, NotFound
+from model_artifact.delivery import AccessDenied, DeliveryError, NotFound
 from model_fetcher.fetch import Outcome
 from model_fetcher.progress import megabytes
 from model_fetcher.settings import TERMINATION_LOG
@@ -39,13 +39,13 @@ def versions_report(versions: Sequence[Version], *, as_json: bool) -> str:
     return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
 
 
-def failure_line(error: FetchError) -> str:
+def failure_line(error: DeliveryError) -> str:
     """The last line of a failed run."""
     who = f" (asked as {error.identity})" if isinstance(error, (AccessDenied, NotFound)) and error.identity else ""
     return f"{error.reason}: {redact(str(error))}{who}"
 
 
-def failure_message(error: FetchError) -> str:
+def failure_message(error: DeliveryError) -> str:
     """The termination message: one JSON object under 4 KiB, whatever the length of its parts."""
     fields = {"reason": error.reason, "uri": error.uri, "identity": error.identity, "message": redact(str(error))}
     return json.dumps({name: _shortened(text, FIELD_LIMITS[name]) for name, text in fields.items()})

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from threading import Event
 from typing import TypeVar
 
-from model_fetcher.errors import FetchError
+from model_artifact.delivery import DeliveryError
 
 T = TypeVar("T")
 Progressed = Callable[[int], None]
@@ -45,7 +45,7 @@ class Retry:
             attempt: is given a function to tell how far it has come; only further than any try before counts.
 
         Raises:
-            FetchError: one that is not retryable, at once; a retryable one, when the budget is used up.
+            DeliveryError: one that is not retryable, at once; a retryable one, when the budget is used up.
             Stopped: by `stop`.
         """
         watch = _Watch(self.clock)
@@ -54,12 +54,12 @@ class Retry:
                 raise Stopped
             try:
                 return attempt(watch.progressed)
-            except FetchError as error:
+            except DeliveryError as error:
                 if not error.retryable:
                     raise
                 self._pause(error, watch)
 
-    def _pause(self, error: FetchError, watch: "_Watch") -> None:
+    def _pause(self, error: DeliveryError, watch: "_Watch") -> None:
         watch.failures += 1
         backoff = min(self.longest_delay, self.first_delay * 2 ** min(watch.failures - 1, 16))
         delay = max(backoff * (0.5 + self.jitter() / 2), error.retry_after or 0.0)

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
+from model_artifact.delivery import Usage
 from model_artifact.errors import DigestMismatch
 from model_fetcher.contents import Patterns
 from model_fetcher.destinations import Destination, Folder, ModelRoot
-from model_fetcher.errors import Usage
 from model_fetcher.plan import Wanted
 from model_fetcher.sources.base import Auth
 from model_fetcher.values import (
@@ -42,7 +42,7 @@ DESCRIPTION = (
 )
 EPILOG = f"""
 SRC DST [SRC DST ...] fills each folder DST itself. One URI, or none and {PREFIX}URI, is published as
-<root>/<name>/<version>. Each flag has its variable: --retry-budget is {PREFIX}RETRY_BUDGET.
+<root>/<name>/<version>. --in-place takes a path. Each flag has its variable: --retry-budget is {PREFIX}RETRY_BUDGET.
 Exit codes: 2 usage, 10 access denied, 11 not found, 12 unreachable, 13 disk full, 14 checksum mismatch, 15 refused.
 """
 
@@ -58,6 +58,7 @@ class Settings:
     name: str | None = None
     version: str | None = None
     require_pinned: bool = False
+    in_place: bool = False
     force: bool = False
     allow_patterns: tuple[str, ...] = ()
     ignore_patterns: tuple[str, ...] = ()
@@ -91,6 +92,9 @@ OPTIONS = {
         read_text, "version of a bare file (default 1), or which of a directory of versions (default: highest)"
     ),
     "require_pinned": Option(read_switch, "refuse what neither --digest nor --sha256 pins"),
+    "in_place": Option(
+        read_switch, "verify the model at a path (default: the root) where it lies: nothing is copied, nothing written"
+    ),
     "force": Option(read_switch, "replace other content under the same name and version"),
     "allow_patterns": Option(
         read_patterns, "take only files of a folder without a manifest that match one, such as *.onnx,config/*"
@@ -116,10 +120,10 @@ OPTIONS = {
 
 @dataclass(frozen=True)
 class Job:
-    """One thing to fetch, and where to."""
+    """One thing to fetch, and where to; without a destination it is verified in place."""
 
     wanted: Wanted
-    destination: Destination
+    destination: Destination | None
 
 
 class _Parser(argparse.ArgumentParser):
@@ -136,6 +140,8 @@ def read_settings(argv: Sequence[str], environ: Mapping[str, str]) -> tuple[Sett
     given = vars(_parser("URI, or SRC DST [SRC DST ...]", DESCRIPTION).parse_intermixed_args(argv))
     places: list[str] = given.pop("places", [])
     settings = _settings(given, environ)
+    if settings.in_place:
+        return settings, [_in_place(settings, places)]
     if len(places) < 2:
         return settings, [_publishing(settings, places)]
     if "root" in given:
@@ -173,6 +179,14 @@ def _publishing(settings: Settings, places: list[str]) -> Job:
     # A pod states what it wants to have; a person who types a URI may not know what is there.
     replace = settings.force or not places
     return Job(_wanted(settings, uri), ModelRoot(settings.root, replace=replace))
+
+
+def _in_place(settings: Settings, places: list[str]) -> Job:
+    if len(places) > 1:
+        raise Usage("--in-place takes one path: what lies there is verified and stays")
+    if settings.allow_patterns or settings.ignore_patterns:
+        raise Usage("--in-place verifies all of a model: patterns are for folders that are fetched")
+    return Job(_wanted(settings, places[0] if places else settings.uri or str(settings.root)), None)
 
 
 def _filling(settings: Settings, places: list[str]) -> list[Job]:

@@ -2,17 +2,19 @@
 
 import shutil
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 
+from model_artifact.delivery import DiskFull, NotFound
 from model_artifact.digests import digest_bytes, same_digest, sha256_file
-from model_artifact.manifest import MAX_BYTES
+from model_artifact.errors import ArtifactError
+from model_artifact.manifest import MAX_BYTES, parse_manifest
 from model_artifact.paths import safe_join
 from model_fetcher.cache import Cache, Known
 from model_fetcher.download import STEP, Item, Means, Received, download, require_same
-from model_fetcher.errors import DiskFull, NotFound
 from model_fetcher.lanes import Lanes
 from model_fetcher.progress import Progress, megabytes
 from model_fetcher.retry import Progressed, Retry
@@ -52,16 +54,18 @@ class Transfer:
         self.progress.end()
         return received
 
-    def small(self, key: str, digest: str | None = None) -> bytes:
-        """Read a manifest, or as much of what calls itself one as shows that it is too large.
+    def kept(self, digest: str) -> bytes | None:
+        """The manifest of that digest, if the cache holds all that it lists: then its place makes no difference."""
+        data = self.cache.text(digest) if self.cache is not None else None
+        if self.cache is None or data is None:
+            return None
+        with suppress(ArtifactError):  # whoever reads it next will say so
+            if all(self.cache.holds(entry.sha256) for entry in parse_manifest(data).files):
+                return data
+        return None
 
-        Args:
-            key: below the source.
-            digest: its pin, by which a cache may have it.
-        """
-        kept = self.cache.text(digest) if self.cache is not None and digest is not None else None
-        if kept is not None:
-            return kept
+    def small(self, key: str) -> bytes:
+        """Read a manifest, or as much of what calls itself one as shows that it is too large."""
 
         def attempt(progressed: Progressed) -> bytes:
             data = bytearray()

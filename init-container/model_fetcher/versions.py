@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+from model_artifact.delivery import NotFound
 from model_artifact.digests import digest_bytes
 from model_artifact.errors import ArtifactError
 from model_artifact.manifest import MANIFEST, parse_manifest
 from model_artifact.paths import version_key
-from model_fetcher.errors import NotFound
 from model_fetcher.plan import nearest, version_folders
 from model_fetcher.transfer import Transfer
 from model_fetcher.uris import redact
@@ -37,7 +37,7 @@ def list_versions(fetcher: "Fetcher", uri: str) -> list[Version]:
 
     Raises:
         NotFound: there is none, or the scheme cannot list.
-        FetchError: whatever stopped it.
+        DeliveryError: whatever stopped it.
     """
     with fetcher.reading(uri) as transfer:
         place = redact(uri).rstrip("/")

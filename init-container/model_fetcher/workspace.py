@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
+from model_artifact.delivery import DeliveryError
 from model_artifact.locks import locked
 from model_artifact.publish import STAGING
-from model_fetcher.errors import FetchError
 
 KEPT_FOR = 24 * 3600
 """Seconds that what a stopped run received waits for a run that goes on."""
@@ -76,7 +76,7 @@ def workspace(root: Path, what: str, *, others: bool) -> Iterator[Workspace]:
                 os.utime(folder)
                 yield Workspace(folder)
             except BaseException as error:
-                passing = error.resumable if isinstance(error, FetchError) else not isinstance(error, Exception)
+                passing = error.resumable if isinstance(error, DeliveryError) else not isinstance(error, Exception)
                 keep = passing and any(path.is_file() for path in folder.rglob("*"))
                 raise
             finally:

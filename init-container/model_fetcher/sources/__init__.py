@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import cast
 
-from model_fetcher.errors import Usage, translated
+from model_artifact.delivery import Usage, translated
 from model_fetcher.sources.base import Access, Source
 from model_fetcher.uris import redact, scheme_of
 
@@ -32,7 +32,7 @@ def open_source(uri: str, access: Access) -> Source:
 
     Raises:
         Usage: an unknown scheme, or one whose client is not installed.
-        FetchError: no credentials, or a URI that the scheme cannot read.
+        DeliveryError: no credentials, or a URI that the scheme cannot read.
     """
     name = scheme_of(uri)
     scheme = SCHEMES.get(name)

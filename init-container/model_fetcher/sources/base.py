@@ -97,7 +97,7 @@ class Access:
 class Source(Protocol):
     """One URI. Keys are relative to it: an empty one is its own object, `1/manifest.json` lies below it.
 
-    Every method raises FetchError only, and may be called from many threads at once.
+    Every method raises DeliveryError only, and may be called from many threads at once.
     """
 
     @property

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice
 
-from model_fetcher.errors import Usage
+from model_artifact.delivery import Usage
 from model_fetcher.sources.base import Entry
 
 MAX_HINTS = 1000

@@ -13,15 +13,8 @@ from urllib.parse import quote, urlencode
 
 import urllib3
 
-from model_fetcher.errors import (
-    Changed,
-    Expired,
-    FetchError,
-    NotFound,
-    Unreachable,
-    Usage,
-    translated,
-)
+from model_artifact.delivery import DeliveryError, NotFound, Unreachable, Usage, translated
+from model_fetcher.errors import Changed, Expired
 from model_fetcher.sources.base import Access, Ask, Content, Entry
 from model_fetcher.sources.bucket import Page, Spot
 from model_fetcher.sources.login import Anonymous, Caller, Login
@@ -142,7 +135,7 @@ def _generation(name: str, value: str) -> dict[str, str]:
     return {name: value} if value else {}
 
 
-def _error(response: urllib3.BaseHTTPResponse, subject: str, *, gone: bool) -> FetchError:
+def _error(response: urllib3.BaseHTTPResponse, subject: str, *, gone: bool) -> DeliveryError:
     if response.status == 404:
         if gone:
             return Changed(f"{subject} changed while it was read")

@@ -11,7 +11,7 @@ from google.auth import credentials as accounts
 from google.auth import exceptions
 from google.auth.transport import Request, Response
 
-from model_fetcher.errors import AccessDenied, ErrorTable, Unreachable, translated
+from model_artifact.delivery import AccessDenied, ErrorTable, Unreachable, translated
 from model_fetcher.sources.base import Auth
 from model_fetcher.sources.login import Anonymous, Login
 from model_fetcher.sources.web import WebClient

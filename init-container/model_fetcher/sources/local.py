@@ -8,17 +8,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from model_artifact.paths import safe_join
-from model_fetcher.errors import (
+from model_artifact.delivery import (
     ARTIFACT_ERRORS,
     AccessDenied,
-    Changed,
     ErrorTable,
-    Misconfigured,
     NotFound,
     RefusedByPolicy,
     translated,
 )
+from model_artifact.paths import safe_join
+from model_fetcher.errors import Changed, Misconfigured
 from model_fetcher.sources.base import CHUNK, Access, Ask, Content, Entry
 from model_fetcher.uris import local_path
 

@@ -5,7 +5,8 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from threading import Lock
 from typing import Protocol, TypeVar
 
-from model_fetcher.errors import AccessDenied, Expired, FetchError
+from model_artifact.delivery import AccessDenied, DeliveryError
+from model_fetcher.errors import Expired
 from model_fetcher.sources.base import Auth
 
 T = TypeVar("T")
@@ -80,7 +81,7 @@ class Caller:
                 raise
             try:
                 answer = stack.enter_context(send(Anonymous()))
-            except FetchError:
+            except DeliveryError:
                 raise refused from None
             self._fall_back(login)
             return answer

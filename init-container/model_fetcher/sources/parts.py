@@ -10,7 +10,8 @@ from email.utils import parsedate_to_datetime
 
 import urllib3
 
-from model_fetcher.errors import Changed, Unreachable
+from model_artifact.delivery import Unreachable
+from model_fetcher.errors import Changed
 from model_fetcher.sources.base import Ask, Checksum, Content
 from model_fetcher.sources.web import status_error
 
@@ -50,7 +51,7 @@ def content(
 
     Raises:
         Changed: it is not the version that was asked for, or too short by now.
-        FetchError: a status that is no answer.
+        DeliveryError: a status that is no answer.
     """
     if response.status not in ANSWERED or (response.status == 412 and not ask.version):
         raise status_error(response, subject)

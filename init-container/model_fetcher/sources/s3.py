@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 
 import urllib3
 
-from model_fetcher.errors import Unreachable, translated
+from model_artifact.delivery import Unreachable, translated
 from model_fetcher.sources.base import Access, Ask, Content, Entry
 from model_fetcher.sources.bucket import Page, Spot
 from model_fetcher.sources.login import Caller, Login

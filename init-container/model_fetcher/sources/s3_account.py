@@ -8,7 +8,7 @@ from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from model_fetcher.errors import AccessDenied, translated
+from model_artifact.delivery import AccessDenied, translated
 from model_fetcher.sources.base import Access
 from model_fetcher.sources.login import Anonymous, Login
 from model_fetcher.sources.s3_endpoint import TRUE

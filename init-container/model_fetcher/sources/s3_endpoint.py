@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 import botocore.session
 
-from model_fetcher.errors import translated
+from model_artifact.delivery import translated
 from model_fetcher.sources.s3_errors import BOTO_ERRORS
 
 TRUE = frozenset({"1", "true", "yes"})

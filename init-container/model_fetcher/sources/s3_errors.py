@@ -5,13 +5,14 @@ from xml.etree import ElementTree
 import urllib3
 from botocore import exceptions
 
-from model_fetcher.errors import AccessDenied, ErrorTable, Expired, FetchError, NotFound, Unreachable, Usage
+from model_artifact.delivery import AccessDenied, DeliveryError, ErrorTable, NotFound, Unreachable, Usage
+from model_fetcher.errors import Expired
 from model_fetcher.sources.web import status_error
 
 MAX_BODY = 64 << 10
 """Bytes read of an answer that explains a failure."""
 
-CODES: dict[str, tuple[type[FetchError], str]] = {
+CODES: dict[str, tuple[type[DeliveryError], str]] = {
     "NoSuchKey": (NotFound, "does not exist"),
     "NoSuchVersion": (NotFound, "does not exist in that version"),
     "NoSuchBucket": (NotFound, "does not exist, nor does its bucket"),
@@ -38,7 +39,7 @@ BOTO_ERRORS: ErrorTable = {
 """Those of botocore, which finds credentials."""
 
 
-def s3_error(response: urllib3.BaseHTTPResponse, subject: str) -> FetchError:
+def s3_error(response: urllib3.BaseHTTPResponse, subject: str) -> DeliveryError:
     """What an answer that is none means."""
     code, message = _explained(response)
     if code in CODES:

@@ -14,16 +14,16 @@ from urllib.request import getproxies, proxy_bypass
 import urllib3
 from urllib3 import exceptions
 
-from model_fetcher.errors import (
+from model_artifact.delivery import (
     AccessDenied,
+    DeliveryError,
     ErrorTable,
-    FetchError,
-    Misconfigured,
     NotFound,
     Unreachable,
     Usage,
     translated,
 )
+from model_fetcher.errors import Misconfigured
 from model_fetcher.sources.base import CHUNK, Access
 
 CA_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
@@ -46,7 +46,7 @@ ERRORS: ErrorTable = {
     exceptions.HTTPError: (Unreachable, "{error}"),
 }
 
-STATUSES: dict[int, type[FetchError]] = {
+STATUSES: dict[int, type[DeliveryError]] = {
     401: AccessDenied,
     403: AccessDenied,
     404: NotFound,
@@ -89,7 +89,7 @@ class WebClient:
             subject: what errors are about.
 
         Raises:
-            FetchError: no answer.
+            DeliveryError: no answer.
         """
         timeout = urllib3.Timeout(connect=self._timeouts.connect, read=self._timeouts.read)
         with translated(ERRORS, subject):
@@ -176,7 +176,7 @@ class Pace:
             self._since, self._count = self._clock(), 0
 
 
-def status_error(response: urllib3.BaseHTTPResponse, subject: str, text: str = "") -> FetchError:
+def status_error(response: urllib3.BaseHTTPResponse, subject: str, text: str = "") -> DeliveryError:
     """What a status means, in words; `text` is what the body adds."""
     otherwise = Unreachable if response.status >= 500 else Misconfigured
     kind = STATUSES.get(response.status, otherwise)

@@ -8,7 +8,7 @@ import joblib
 import pandas as pd
 import skops.io
 
-from model_artifact.manifest import MODEL_SUFFIXES
+from model_artifact.manifest import model_kind
 from modelport.packing.errors import PackRefused
 from modelport.packing.features import read_features
 from modelport.packing.pack import pack
@@ -35,7 +35,7 @@ def read_model(path: Path) -> Any:
     Raises:
         PackRefused: another kind of file, or one that does not load.
     """
-    kind = MODEL_SUFFIXES.get(path.suffix.lower())
+    kind = model_kind(path.name)
     if kind not in {"joblib", "skops"}:
         raise PackRefused(f"{path} is not a model file that can be packed; give .joblib, .pkl, .pickle or .skops")
     return _read(path, _load_skops if kind == "skops" else joblib.load)

@@ -3,10 +3,11 @@
 from pathlib import Path
 
 from model_artifact.bundle import Bundle, open_bundle, verify
+from model_artifact.delivery import writing
 from model_artifact.digests import CHUNK
 from model_artifact.errors import AlreadyPublished, ArtifactError, DigestMismatch
 from model_artifact.publish import publish, staging
-from modelport.pushing.errors import Taken, writing
+from modelport.pushing.errors import Taken
 from modelport.pushing.places import local_path
 from modelport.pushing.progress import Meter
 from modelport.pushing.store import File, files_of, manifest_file, taken
@@ -17,7 +18,7 @@ def push_to_folder(uri: str, bundle: Bundle, meter: Meter, *, overwrite: bool) -
 
     Raises:
         Taken: other content is there, and `overwrite` is false.
-        PushError: it cannot be written.
+        DeliveryError: it cannot be written.
     """
     target = Path(local_path(uri))
     there = _digest(target)

@@ -14,7 +14,15 @@ from google.cloud import storage
 from google.cloud.storage.retry import DEFAULT_RETRY
 from requests import exceptions as transport
 
-from modelport.pushing.errors import AccessDenied, ErrorTable, NotFound, PushError, Taken, Unreachable, translated
+from model_artifact.delivery import (
+    AccessDenied,
+    DeliveryError,
+    ErrorTable,
+    NotFound,
+    Unreachable,
+    translated,
+)
+from modelport.pushing.errors import Taken
 from modelport.pushing.places import bucket_and_key
 from modelport.pushing.store import File, Moved, Stored
 
@@ -97,7 +105,7 @@ class GcsStore:
         try:
             with translated(ERRORS, f"{self.uri}/{key}"):
                 yield
-        except PushError as error:
+        except DeliveryError as error:
             if isinstance(error, AccessDenied):
                 raise AccessDenied(f"{error} (asked as {self._identity})") from error
             raise

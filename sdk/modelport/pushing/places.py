@@ -3,7 +3,7 @@
 import re
 from urllib.parse import unquote, urlsplit
 
-from modelport.pushing.errors import Usage
+from model_artifact.delivery import Usage
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 

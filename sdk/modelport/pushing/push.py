@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import cast
 
 from model_artifact.bundle import Bundle, verify
-from modelport.pushing.errors import Usage
+from model_artifact.delivery import Usage
 from modelport.pushing.folder import push_to_folder
 from modelport.pushing.places import scheme_of, version_uri
 from modelport.pushing.progress import Meter, Progress, Tell
@@ -51,7 +51,7 @@ def push(directory: Path, uri: str, *, overwrite: bool = False, tell: Tell = _si
 
     Raises:
         ArtifactError: the bundle here is damaged.
-        PushError: the destination makes no sense, refuses, is away, or is taken by other content.
+        DeliveryError: the destination makes no sense, refuses, is away, or is taken by other content.
     """
     began = time.monotonic()
     bundle = verify(directory)

@@ -10,7 +10,15 @@ from boto3.s3.transfer import TransferConfig
 from botocore import exceptions
 from botocore.config import Config
 
-from modelport.pushing.errors import AccessDenied, ErrorTable, NotFound, PushError, Taken, Unreachable, translated
+from model_artifact.delivery import (
+    AccessDenied,
+    DeliveryError,
+    ErrorTable,
+    NotFound,
+    Unreachable,
+    translated,
+)
+from modelport.pushing.errors import Taken
 from modelport.pushing.places import bucket_and_key
 from modelport.pushing.store import File, Moved, Stored
 
@@ -34,7 +42,7 @@ ERRORS: ErrorTable = {
     exceptions.BotoCoreError: (Unreachable, "{error}"),
     Boto3Error: (Unreachable, "{error}"),
 }
-STATUSES: dict[int, tuple[type[PushError], str]] = {
+STATUSES: dict[int, tuple[type[DeliveryError], str]] = {
     400: (AccessDenied, "{error}"),
     401: (AccessDenied, "{error}"),
     403: (AccessDenied, "{error}"),
@@ -94,13 +102,13 @@ class S3Store:
         try:
             with translated(ERRORS, where):
                 yield
-        except (exceptions.ClientError, PushError) as error:
+        except (exceptions.ClientError, DeliveryError) as error:
             raise self._translated(error, where) from error
 
-    def _translated(self, error: Exception, where: str) -> PushError:
+    def _translated(self, error: Exception, where: str) -> DeliveryError:
         answer = _answer(error)
         if answer is None:
-            return error if isinstance(error, PushError) else Unreachable(f"{where}: {error}")
+            return error if isinstance(error, DeliveryError) else Unreachable(f"{where}: {error}")
         status = answer.response["ResponseMetadata"]["HTTPStatusCode"]
         kind, sentence = STATUSES.get(status, (Unreachable, "{error}"))
         who = f" (asked as {self._identity})" if kind is AccessDenied else ""

@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import Protocol
 
 from model_artifact.bundle import SIGNATURE_PREFIX, Bundle
+from model_artifact.delivery import AccessDenied
 from model_artifact.digests import digest_bytes, sha256_file
 from model_artifact.errors import ArtifactError
 from model_artifact.manifest import MANIFEST, parse_manifest
-from modelport.pushing.errors import AccessDenied, Taken
+from modelport.pushing.errors import Taken
 from modelport.pushing.progress import Meter
 
 FILES_AT_ONCE = 8
@@ -48,7 +49,7 @@ class Stored:
 
 
 class Store(Protocol):
-    """The folder of one version in a bucket; keys are relative to it. Every call may raise PushError."""
+    """The folder of one version in a bucket; keys are relative to it. Every call may raise DeliveryError."""
 
     @property
     def uri(self) -> str:
@@ -80,7 +81,7 @@ def commit(store: Store, bundle: Bundle, meter: Meter, *, overwrite: bool) -> bo
 
     Raises:
         Taken: other content is there, and `overwrite` is false.
-        PushError: the store refused or was away.
+        DeliveryError: the store refused or was away.
     """
     there = b"".join(store.chunks(MANIFEST)) if store.stat(MANIFEST) else None
     same = there is not None and digest_bytes(there) == bundle.digest

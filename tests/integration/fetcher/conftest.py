@@ -2,19 +2,15 @@
 
 import json
 import os
-import re
-import ssl
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from email.message import Message
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, Protocol
-from urllib.parse import unquote, urlsplit
+from typing import Any
 
 import boto3
 import pytest
@@ -32,6 +28,9 @@ from model_fetcher.retry import Retry
 from model_fetcher.sources.base import Access, Timeouts
 from model_fetcher.versions import Version, list_versions
 
+from .answers import MODEL
+from .stores import EmulatedStore, FolderStore, S3Store, Store, WebStore, reply
+
 FOREIGN = {
     "http_proxy",
     "https_proxy",
@@ -46,113 +45,6 @@ FOREIGN = {
 }
 FOREIGN_PREFIXES = ("modelport_", "aws_", "s3_", "storage_")
 """Variables that programs read, in lower case."""
-
-
-class Store(Protocol):
-    """What a test needs of a scheme."""
-
-    lists: bool
-
-    def put(self, key: str, data: bytes) -> None: ...
-    def uri(self, key: str) -> str: ...
-
-
-@dataclass
-class FolderStore:
-    root: Path
-    lists: bool = True
-
-    def put(self, key: str, data: bytes) -> None:
-        path = self.root / key
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
-
-    def uri(self, key: str) -> str:
-        return f"file://{self.root}/{key}"
-
-
-Fault = Callable[[BaseHTTPRequestHandler, bytes], None]
-
-
-@dataclass
-class WebStore:
-    """`faults` are used up one a request, before any good answer; `requests` are the paths that were asked for.
-
-    With `tags` it says which version an object is, and with `ranges` it gives parts. `posted` answers every POST.
-    """
-
-    port: int = 0
-    objects: dict[str, bytes] = field(default_factory=dict)
-    faults: list[Fault] = field(default_factory=list)
-    requests: list[tuple[str, Message]] = field(default_factory=list)
-    lists: bool = False
-    tags: bool = True
-    ranges: bool = True
-    sent: int = 0
-    posted: bytes = b""
-    server: ThreadingHTTPServer | None = None
-
-    def wrap(self, context: ssl.SSLContext) -> None:
-        """Speak TLS from now on."""
-        self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
-
-    def put(self, key: str, data: bytes) -> None:
-        self.objects[f"/{key}"] = data
-
-    def uri(self, key: str) -> str:
-        return f"http://127.0.0.1:{self.port}/{key}"
-
-    def answer(self, handler: BaseHTTPRequestHandler) -> None:
-        self.requests.append((handler.path, handler.headers))
-        path = unquote(urlsplit(handler.path).path)
-        data = self.objects.get(path)
-        if self.faults:
-            self.faults.pop(0)(handler, data or b"")
-        elif data is None:
-            reply(handler, 404)
-        else:
-            self.give(handler, data)
-
-    def give(self, handler: BaseHTTPRequestHandler, data: bytes) -> None:
-        """A good answer: what was asked for, or that it is still what was known."""
-        tag = f'"{sha256(data).hexdigest()[:16]}"'
-        headers = {"ETag": tag} if self.tags else {}
-        part = re.fullmatch(r"bytes=(\d+)-(\d*)", handler.headers.get("Range", "")) if self.ranges else None
-        if self.tags and handler.headers.get("If-None-Match") == tag:
-            reply(handler, 304, **headers)
-            return
-        if part is None:
-            self.sent += len(data)
-            reply(handler, 200, data, **headers)
-            return
-        start, stop = int(part[1]), min(int(part[2] or len(data)) + 1, len(data))
-        if start >= len(data):
-            reply(handler, 416, Content_Range=f"bytes */{len(data)}", **headers)
-            return
-        self.sent += stop - start
-        reply(handler, 206, data[start:stop], Content_Range=f"bytes {start}-{stop - 1}/{len(data)}", **headers)
-
-
-def reply(handler: BaseHTTPRequestHandler, status: int, body: bytes = b"", **headers: str) -> None:
-    handler.send_response(status)
-    for name, value in ({"Content-Length": str(len(body))} | headers).items():
-        handler.send_header(name.replace("_", "-"), value)
-    handler.end_headers()
-    handler.wfile.write(body)
-
-
-@dataclass
-class EmulatedStore:
-    """A bucket of the emulator."""
-
-    client: Any
-    lists: bool = True
-
-    def put(self, key: str, data: bytes) -> None:
-        self.client.bucket("models").blob(key).upload_from_string(data)
-
-    def uri(self, key: str) -> str:
-        return f"gs://models/{key}"
 
 
 @pytest.fixture(autouse=True)
@@ -216,20 +108,6 @@ def emulated(emulator: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Emul
     client = storage.Client(project="test", credentials=AnonymousCredentials())
     yield EmulatedStore(client)
     client.close()
-
-
-@dataclass
-class S3Store:
-    """A bucket of a server that speaks the protocol."""
-
-    client: Any
-    lists: bool = True
-
-    def put(self, key: str, data: bytes) -> None:
-        self.client.put_object(Bucket="models", Key=key, Body=data)
-
-    def uri(self, key: str) -> str:
-        return f"s3://models/{key}"
 
 
 @pytest.fixture(scope="session")
@@ -376,3 +254,31 @@ def tree(folder: Path) -> dict[str, bytes]:
 def tree_fixture() -> Callable[[Path], dict[str, bytes]]:
     """Everything in a folder, hidden things too."""
     return tree
+
+
+@pytest.fixture
+def uri(web: WebStore) -> str:
+    """Of a model on the web server."""
+    web.put("m.onnx", MODEL)
+    return web.uri("m.onnx")
+
+
+@pytest.fixture
+def gcs_endpoint(web: WebStore, monkeypatch: pytest.MonkeyPatch) -> WebStore:
+    """A web server in the place of Google's service."""
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", web.uri("").rstrip("/"))
+    return web
+
+
+@pytest.fixture
+def s3_endpoint(web: WebStore, monkeypatch: pytest.MonkeyPatch) -> WebStore:
+    """A web server in the place of the store, and somebody who asks it."""
+    for name, value in {
+        "AWS_ENDPOINT_URL": web.uri("").rstrip("/"),
+        "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
+        "AWS_SECRET_ACCESS_KEY": "secret",
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }.items():
+        monkeypatch.setenv(name, value)
+    web.put("models/m.onnx", b"model")
+    return web

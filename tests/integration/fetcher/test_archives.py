@@ -10,8 +10,8 @@ from hashlib import sha256
 import pytest
 
 from model_artifact.bundle import verify
+from model_artifact.delivery import ChecksumMismatch, DiskFull, NotFound, RefusedByPolicy, Usage
 from model_fetcher import archives
-from model_fetcher.errors import ChecksumMismatch, DiskFull, NotFound, RefusedByPolicy, Usage
 
 
 def tar(files, *, packed=False, members=()):

@@ -7,9 +7,9 @@ from hashlib import sha256
 
 import pytest
 
+from model_artifact.delivery import NotFound
 from model_fetcher.cache import Cache, Known
 from model_fetcher.destinations import ModelRoot
-from model_fetcher.errors import NotFound
 
 MODEL = os.urandom(100_000)
 
@@ -111,6 +111,18 @@ def test_anything_in_it_may_be_deleted(web, pods, cache):
     for path in contents(cache):
         path.unlink()
     assert pods(web.uri("m.onnx")).moved >= len(MODEL)
+
+
+@pytest.mark.parametrize("file", range(4))
+def test_what_was_deleted_is_found_again_among_versions(folder_store, pack, pods, cache, file):
+    bundle = pack(version="1", model=MODEL)
+    for version, each in {"1": bundle, "2": pack(version="2")}.items():
+        each.into(folder_store, f"churn/{version}")
+    uri = folder_store.uri("churn")
+    pods(uri, digest=bundle.digest)
+    contents(cache)[file].unlink()
+    assert pods(uri, digest=bundle.digest).version == "1"
+    assert pods(uri, digest=bundle.digest).moved == 0
 
 
 def test_what_was_not_used_for_longest_goes_first(web, fetch, tmp_path):

@@ -6,10 +6,8 @@ from hashlib import sha256
 import pytest
 
 from model_artifact.bundle import verify
-from model_fetcher import contents
-from model_fetcher.contents import Patterns
+from model_artifact.delivery import ChecksumMismatch, DiskFull, NotFound, RefusedByPolicy, Usage
 from model_fetcher.destinations import Folder, ModelRoot
-from model_fetcher.errors import ChecksumMismatch, DiskFull, NotFound, RefusedByPolicy, Usage
 
 LARGE = bytes(range(256)) * 4096 * 33
 """33 MiB: more than one chunk and more than one range of any scheme."""
@@ -152,33 +150,10 @@ def test_name_and_version_of_a_bundle_are_its_own(store, pack, fetch):
         fetch(uri, version="4")
 
 
-def test_version_below_the_uri_is_taken_when_named(store, pack, fetch):
-    for version in ("9", "10"):
-        pack("churn", version).into(store, f"churn/{version}")
-    assert fetch(store.uri("churn"), version="9").version == "9"
-
-
-def test_version_that_is_not_there(store, pack, fetch):
-    pack("churn", "9").into(store, "churn/9")
-    with pytest.raises(NotFound, match="no version folder"):
-        fetch(store.uri("churn"), version="10")
-
-
 def test_manifest_of_absurd_size_is_refused(store, fetch):
     store.put("churn/manifest.json", b" " * (17 << 20))
     with pytest.raises(RefusedByPolicy, match="larger than 16 MiB"):
         fetch(store.uri("churn"))
-
-
-def test_highest_version_is_taken_where_the_scheme_lists(store, pack, fetch):
-    for version in ("9", "10", "2"):
-        pack("churn", version).into(store, f"churn/{version}")
-    store.put("churn/11/model.joblib", b"still being uploaded: no manifest yet")
-    if store.lists:
-        assert fetch(store.uri("churn")).version == "10"
-    else:
-        with pytest.raises(NotFound, match=r"manifest\.json"):
-            fetch(store.uri("churn"))
 
 
 def test_nothing_there_names_the_uri_who_asked_and_what_is_near(store, pack, fetch, root):
@@ -261,108 +236,6 @@ def test_pickles_are_only_bytes(store, fetch, tmp_path):
     assert not (tmp_path / "ran").exists()
 
 
-def test_folder_with_a_model_file_is_taken_whole(store, fetch, root, tree):
-    files = {"model.joblib": b"model", "labels.txt": b"a", "deep/er/model.joblib": b"another", "empty": b""}
-    for path, data in files.items():
-        store.put(f"models/churn/{path}", data)
-    store.put("models/churn-old/model.joblib", b"a sibling")
-    store.put("models/churn.txt", b"another")
-    if not store.lists:
-        with pytest.raises(NotFound):
-            fetch(store.uri("models/churn"))
-        return
-    done = fetch(store.uri("models/churn/"))
-    assert (done.name, done.version, done.moved) == ("churn", "1", sum(map(len, files.values())))
-    bundle = verify(root / "churn" / "1")
-    assert {path: data for path, data in tree(done.path).items() if path != "manifest.json"} == files
-    assert [(each.kind, each.path) for each in bundle.manifest.formats] == [("joblib", "model.joblib")]
-    assert bundle.manifest.origin == "fetched"
-    assert fetch(store.uri("models/churn")).already_there
-
-
-@pytest.mark.parametrize("store", ["gs", "s3"], indirect=True)
-def test_name_that_is_an_object_and_a_folder_at_once(store, pack, fetch):
-    """With a slash at its end it is the folder."""
-    store.put("churn.onnx", b"onnx")
-    pack("churn", "4").into(store, "churn.onnx")
-    assert fetch(store.uri("churn.onnx")).version == "1"
-    assert fetch(store.uri("churn.onnx/")).version == "4"
-
-
-@pytest.mark.parametrize("markers", [["churn/"], ["churn/", "churn/deep/"]])
-def test_markers_of_folders_are_no_files(store, fetch, tree, markers):
-    if not store.lists or store.uri("").startswith("file"):
-        return
-    for marker in markers:
-        store.put(marker, b"")
-    store.put("churn/model.onnx", b"x")
-    assert sorted(tree(fetch(store.uri("churn")).path)) == ["manifest.json", "model.onnx"]
-
-
-def folder(store, *paths):
-    for path in paths:
-        store.put(f"churn/{path}", path.encode())
-    return store.uri("churn")
-
-
-LISTING = ["file", "gs", "s3"]
-
-
-@pytest.mark.parametrize("store", LISTING, indirect=True)
-@pytest.mark.parametrize(
-    ("allow", "ignore", "left"),
-    [
-        (["*.onnx"], [], ["a.onnx", "old/b.onnx"]),
-        ([], ["old/*", "*.md"], ["a.onnx", "c.joblib", "labels.txt"]),
-        (["*.onnx", "labels.*"], ["old/*"], ["a.onnx", "labels.txt"]),
-    ],
-)
-def test_patterns_choose_among_files(store, fetch, tree, allow, ignore, left):
-    uri = folder(store, "a.onnx", "c.joblib", "labels.txt", "readme.md", "old/b.onnx")
-    done = fetch(uri, patterns=Patterns(tuple(allow), tuple(ignore)))
-    assert sorted(tree(done.path)) == sorted([*left, "manifest.json"])
-
-
-@pytest.mark.parametrize("store", LISTING, indirect=True)
-def test_patterns_that_leave_nothing_name_what_there_was(store, fetch):
-    with pytest.raises(NotFound, match=r"the patterns leave none of its 2 files \(a\.onnx, b\.txt\)"):
-        fetch(folder(store, "a.onnx", "b.txt"), patterns=Patterns(("*.joblib",)))
-
-
-@pytest.mark.parametrize("store", LISTING, indirect=True)
-def test_folder_with_two_models_of_a_kind_names_both(store, fetch, root):
-    uri = folder(store, "a.onnx", "b.onnx")
-    with pytest.raises(RefusedByPolicy, match=r"several models \(a\.onnx, b\.onnx\).*--ignore-patterns"):
-        fetch(uri)
-    assert not root.exists()
-    assert fetch(uri, patterns=Patterns(ignore=("b.*",))).name == "churn"
-
-
-@pytest.mark.parametrize("store", LISTING, indirect=True)
-def test_folder_without_a_manifest_cannot_be_pinned(store, fetch):
-    with pytest.raises(Usage, match="nothing can pin: pack it"):
-        fetch(folder(store, "a.onnx"), digest="sha256:" + "0" * 64)
-
-
-@pytest.mark.parametrize("store", LISTING, indirect=True)
-def test_folder_of_too_many_files_is_refused(store, fetch, monkeypatch):
-    monkeypatch.setattr(contents, "MAX_FILES", 2)
-    with pytest.raises(RefusedByPolicy, match="more than 2 files"):
-        fetch(folder(store, "a.onnx", "b", "c"))
-
-
-@pytest.mark.parametrize("store", ["gs", "s3"], indirect=True)
-@pytest.mark.parametrize("path", ["a\\b", "c:d", "e "])
-def test_names_of_objects_that_are_not_safe_are_refused(store, fetch, path):
-    with pytest.raises(RefusedByPolicy, match="path"):
-        fetch(folder(store, "a.onnx", path))
-
-
-def test_patterns_do_not_thin_out_a_bundle(store, pack, fetch):
-    with pytest.raises(Usage, match="comes whole"):
-        fetch(pack().into(store, "churn"), patterns=Patterns(("*.joblib",)))
-
-
 def test_several_artifacts_go_where_they_are_told(store, pack, fetch, tmp_path, tree):
     first, second = pack("a"), pack("b", model=LARGE)
     fetch(first.into(store, "a"), Folder(tmp_path / "x"))
@@ -373,34 +246,3 @@ def test_several_artifacts_go_where_they_are_told(store, pack, fetch, tmp_path, 
 def test_many_files_come_side_by_side(store, pack, fetch, tree):
     bundle = pack(**{f"part/{number:03}": bytes([number]) * number for number in range(60)})
     assert tree(fetch(bundle.into(store, "churn")).path) == bundle.files
-
-
-def test_versions_are_listed_lowest_first(store, pack, lister):
-    packed = {version: pack("churn", version) for version in ("9", "10", "2")}
-    for version, bundle in packed.items():
-        bundle.into(store, f"models/churn/{version}")
-    store.put("models/churn/11/model.joblib", b"still being uploaded: no manifest yet")
-    store.put("models/churn/12/manifest.json", b"broken")
-    if not store.lists:
-        with pytest.raises(NotFound, match="a web server does not list"):
-            lister(store.uri("models/churn"))
-        return
-    found = lister(store.uri("models/churn"))
-    assert [(each.version, each.digest) for each in found] == [
-        (version, packed[version].digest) for version in ("2", "9", "10")
-    ]
-    assert (found[0].name, found[0].formats, found[0].created) == ("churn", ["joblib"], "2026-01-01T00:00:00+00:00")
-    assert found[0].uri.endswith("models/churn/2")
-    assert found[0].size == sum(len(data) for path, data in packed["2"].files.items() if path != "manifest.json")
-
-
-def test_bundle_is_its_own_only_version(store, pack, lister):
-    (found,) = lister(pack("churn", "3").into(store, "models/churn"))
-    assert (found.version, found.uri) == ("3", store.uri("models/churn"))
-
-
-@pytest.mark.parametrize("store", LISTING, indirect=True)
-def test_no_versions_names_what_is_near(store, pack, lister):
-    pack().into(store, "models/churn")
-    with pytest.raises(NotFound, match=r"holds no versions; there is .*churn"):
-        lister(store.uri("models/chrun"))

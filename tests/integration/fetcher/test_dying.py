@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from model_artifact.delivery import RefusedByPolicy
 from model_fetcher.destinations import Folder
-from model_fetcher.errors import RefusedByPolicy
 
 
 @pytest.fixture

@@ -17,10 +17,10 @@ from typing import Any
 import pytest
 
 from model_artifact.bundle import verify
+from model_artifact.delivery import DeliveryError
 from model_artifact.publish import STAGING
 from model_fetcher import landing
 from model_fetcher.destinations import ModelRoot
-from model_fetcher.errors import FetchError
 from model_fetcher.fetch import Fetcher
 from model_fetcher.plan import Wanted
 from model_fetcher.progress import Progress
@@ -113,7 +113,7 @@ class Run:
         fetcher = Fetcher(Progress(io.StringIO()), retry, Access(Timeouts(2, 0.15), connections=4))
         try:
             fetcher.fetch(Wanted(uri, **pins), ModelRoot(self.root, replace=True))
-        except FetchError as error:
+        except DeliveryError as error:
             return error.reason
         return "published"
 

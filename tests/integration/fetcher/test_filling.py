@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from model_artifact.bundle import verify
+from model_artifact.delivery import AccessDenied, RefusedByPolicy, Usage
 from model_fetcher.destinations import Folder
-from model_fetcher.errors import AccessDenied, RefusedByPolicy, Usage
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import requests
 
-from model_fetcher.errors import NotFound
+from model_artifact.delivery import NotFound
 
 PAGE = 1000
 """Entries that the service gives at once."""

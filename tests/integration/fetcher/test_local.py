@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from model_fetcher.errors import AccessDenied, NotFound, RefusedByPolicy, Usage
+from model_artifact.delivery import AccessDenied, NotFound, RefusedByPolicy, Usage
 from model_fetcher.sources.base import Ask
 from model_fetcher.sources.local import LocalSource
 

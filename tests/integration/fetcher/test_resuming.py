@@ -11,10 +11,10 @@ from hashlib import sha256
 import pytest
 
 from model_artifact.bundle import verify
+from model_artifact.delivery import AccessDenied, ChecksumMismatch, Unreachable
 from model_artifact.publish import STAGING
 from model_fetcher import landing, workspace
 from model_fetcher.destinations import Folder
-from model_fetcher.errors import AccessDenied, ChecksumMismatch, Unreachable
 
 PART = 64 << 10
 MODEL = os.urandom(PART * 5 + 123)
@@ -53,6 +53,14 @@ def broken(web, *parts, status=503):
 
     web.answer = answer
     return asked
+
+
+def wait_for_part(root, number):
+    """Until a ledger says that the part is complete."""
+    until = time.monotonic() + 20
+    while not any(str(number) in path.read_text().split("\n")[1:] for path in root.rglob("ledgers/*")):
+        assert time.monotonic() < until
+        time.sleep(0.01)
 
 
 @pytest.fixture
@@ -94,8 +102,16 @@ def test_next_run_fetches_only_what_is_missing(stopped, uri, fetch, web, missing
     assert done.moved == web.sent <= PART * len(missing)
 
 
-def test_credentials_may_be_renewed_between_the_runs(web, uri, fetch):
+def test_credentials_may_be_renewed_between_the_runs(web, uri, fetch, root):
     broken(web, 4, status=403)
+    answer = web.answer
+
+    def late(handler):
+        if part_of(handler) == 4:  # for a refusal stops all others at once
+            wait_for_part(root, 0)
+        answer(handler)
+
+    web.answer = late
     with pytest.raises(AccessDenied):
         fetch(uri)
     asked = broken(web)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model_fetcher.errors import AccessDenied, ChecksumMismatch, NotFound, Unreachable
+from model_artifact.delivery import AccessDenied, ChecksumMismatch, NotFound, Unreachable
 from model_fetcher.fetch import Outcome
 from model_fetcher.progress import Progress, duration
 from model_fetcher.report import (

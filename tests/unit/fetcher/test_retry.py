@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model_fetcher.errors import FetchError, Misconfigured, NotFound, Unreachable
+from model_artifact.delivery import DeliveryError, NotFound, Unreachable
+from model_fetcher.errors import Misconfigured
 from model_fetcher.retry import Progressed, Retry
 
 
@@ -24,7 +25,7 @@ class Time:
         return Retry(budget, notify=self.notes.append, clock=lambda: self.now, sleep=self.sleep, jitter=lambda: jitter)
 
 
-def failing(times: int, error: FetchError):
+def failing(times: int, error: DeliveryError):
     left = [error] * times
 
     def attempt(_: Progressed) -> str:

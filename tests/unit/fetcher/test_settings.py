@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from model_artifact.delivery import Usage
 from model_fetcher.contents import Patterns
 from model_fetcher.destinations import Folder, ModelRoot
-from model_fetcher.errors import Usage
 from model_fetcher.settings import OPTIONS, Settings, read_listing, read_settings
 
 PIN = "sha256:" + "ab" * 32
