@@ -9,6 +9,8 @@ import enum
 import mmap
 import struct
 
+from model_service.traffic.orders import Orders
+
 REASON_BYTES = 3500
 SPARE_SLOTS = 14
 """Room for workers added by hand (gunicorn's TTIN signal)."""
@@ -31,11 +33,15 @@ _DRAINING = int(State.DRAINING)  # looked at for every request
 
 
 class Board:
-    """Readiness of `workers` workers, `configured` of them; `slots` are the places there are."""
+    """Readiness of `workers` workers, `configured` of them; `slots` are the places there are.
+
+    `orders` is what the workers agree on.
+    """
 
     def __init__(self, workers: int) -> None:
         self.configured = workers
         self.slots = range(2 * workers + SPARE_SLOTS)
+        self.orders = Orders(len(self.slots))
         self._memory = mmap.mmap(-1, _HEADER.size + len(self.slots) * _SLOT.size)
 
     def claim(self) -> int:
@@ -43,6 +49,7 @@ class Board:
         slot = next((index for index in self.slots if self.state(index) is State.EMPTY), None)
         if slot is None:
             raise RuntimeError(f"no slot is left on the board of {self.configured} workers")
+        self.orders.clear(slot)
         self.write(slot, State.LOADING)
         return slot
 
@@ -72,6 +79,10 @@ class Board:
         """How many workers are proven."""
         return sum(self.state(slot) is State.READY for slot in self.slots)
 
+    def leads(self, slot: int) -> bool:
+        """Whether the worker in the slot does what one has to do for all: it is the first that lives."""
+        return next((other for other in self.slots if self.is_taken(other)), None) == slot
+
     def failure(self) -> str | None:
         """Reason of the first worker that failed for good."""
         for slot in self.slots:
@@ -87,10 +98,14 @@ class Board:
             return State.FAILED
         if states.count(State.READY) >= self.configured:
             _HEADER.pack_into(self._memory, 0, True)
-        (was_complete,) = _HEADER.unpack_from(self._memory, 0)
         if State.READY in states:
-            return State.READY if was_complete else State.LOADING
+            return State.READY if self.was_complete else State.LOADING
         return State.DRAINING if State.DRAINING in states else State.LOADING
+
+    @property
+    def was_complete(self) -> bool:
+        """Whether all workers were proven at some time."""
+        return bool(_HEADER.unpack_from(self._memory, 0)[0])
 
     def _read(self, slot: int) -> tuple[int, bytes]:
         state, text = _SLOT.unpack_from(self._memory, self._offset(slot))

@@ -5,70 +5,90 @@ versions that clients name.
 """
 
 import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from model_artifact.bundle import Bundle, verify
+from model_artifact.bundle import Bundle
 from model_artifact.digests import same_digest
 from model_artifact.errors import ArtifactError
 from model_artifact.framework import image_tag, incompatibilities
 from model_artifact.manifest import Format
-from model_artifact.publish import published_models, published_versions
-from model_service import hooks, runtimes
+from model_artifact.publish import default_version, published_models, published_versions, verify_published
+from model_service import hooks, memory, runtimes
 from model_service.errors import LoadFailed
 from model_service.hooks import Hooks
 from model_service.runtimes.base import Runtime
 from model_service.settings import Settings
+from model_service.traffic.document import Key, Traffic
 
 log = logging.getLogger(__name__)
+_NONE = None, None
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """A verified bundle with the runtime that answers for it, and the code it brings along."""
+    """A verified bundle with the runtime that answers for it, the code it brings along, and its bytes in memory."""
 
     bundle: Bundle
     runtime: Runtime
     hooks: Hooks | None
+    bytes: int = 0
 
 
-def load_default(settings: Settings) -> Loaded:
-    """Load the version that requests without a name mean.
+@dataclass(frozen=True)
+class Preloaded:
+    """What a supervisor loaded for its workers: the default version as configured, and the loaded ones by key."""
+
+    default: Key
+    loaded: Mapping[Key, Loaded]
+
+
+def preload(settings: Settings, traffic: Traffic) -> Preloaded:
+    """Load the default version and all others that the traffic document needs.
 
     Raises:
-        LoadFailed: it can never be served, and why.
+        LoadFailed: one of them can never be served, and why.
     """
     try:
-        return _load(settings, _locate(settings), settings.model_digest)
+        default = default_key(settings)
     except (ArtifactError, OSError) as error:
         raise LoadFailed(str(error)) from error
+    return Preloaded(default, {key: load_named(settings, *key) for key in traffic.needed(default)})
 
 
 def load_named(settings: Settings, name: str, version: str) -> Loaded:
-    """Load a published version by name; the default's pins do not cover it.
+    """Load a published version by name; `model_digest` and `model_sha256` are about the configured default only.
 
     Raises:
         LoadFailed: it cannot be served, and why.
     """
+    directory = settings.model_root / name / version
     try:
-        return _load(settings, settings.model_root / name / version, None)
+        pins = settings.model_digest, settings.model_sha256
+        return _load(settings, directory, *(pins if any(pins) and (name, version) == default_key(settings) else _NONE))
     except (ArtifactError, OSError) as error:
         raise LoadFailed(str(error)) from error
 
 
-def _locate(settings: Settings) -> Path:
+def default_key(settings: Settings) -> Key:
+    """Name and version that requests without a name mean, as settings say.
+
+    Raises:
+        LoadFailed: there is no such version, or no telling which.
+    """
     root = settings.model_root
     if not root.is_dir():
         raise LoadFailed(f"MODELPORT_MODEL_ROOT: {root} is not a folder")
     name = settings.model_name or _only_model(root)
     versions = published_versions(root, name)
-    version = settings.model_version or (versions[-1] if versions else None)
+    version = settings.model_version or default_version(root, name, settings.model_digest)
     if version not in versions:
         raise LoadFailed(
             f"{root} holds no {name} version {version or 'at all'}; "
             f"it has {', '.join(versions or published_models(root)) or 'no model'}"
         )
-    return root / name / str(version)
+    return name, str(version)
 
 
 def _only_model(root: Path) -> str:
@@ -79,33 +99,42 @@ def _only_model(root: Path) -> str:
     return names[0]
 
 
-def _load(settings: Settings, directory: Path, digest: str | None) -> Loaded:
-    bundle = verify(directory, digest)
-    pinned = digest is not None or _sha256_pins(settings, bundle)
+def _load(settings: Settings, directory: Path, digest: str | None, sha256: str | None) -> Loaded:
+    bundle = verify_published(settings.model_root, directory.parent.name, directory.name, digest)
+    whole = digest is not None or _is_among(bundle.digest, settings.version_digests)
+    pinned = whole or _file_is_pinned(bundle, sha256, settings.version_digests)
     if settings.require_pinned and not pinned:
         raise LoadFailed(f"{directory} is not pinned and MODELPORT_REQUIRE_PINNED is set: set MODELPORT_MODEL_DIGEST")
     chosen = _choose_format(bundle)
     if chosen.kind != "onnx":
         _refuse_incompatible(bundle)
+    runtimes.import_loader(chosen.kind)  # libraries are no part of what the version costs
+    memory.trim()
+    before = memory.anonymous()
     runtime = runtimes.load(
         chosen.kind, bundle.path(chosen.path), bundle.manifest.signature, trusted=settings.allow_pickle or pinned
     )
     name, version = bundle.manifest.name, bundle.manifest.version
     log.info("loaded %s version %s from %s", name, version, chosen.path, extra={"digest": bundle.digest})
     # A pin of one model file does not cover the hooks beside it.
-    return Loaded(bundle, runtime, hooks.load(bundle, trusted=settings.allow_pickle or digest is not None))
+    own = hooks.load(bundle, trusted=settings.allow_pickle or whole)
+    return Loaded(bundle, runtime, own, max(memory.anonymous() - before, bundle.path(chosen.path).stat().st_size))
 
 
-def _sha256_pins(settings: Settings, bundle: Bundle) -> bool:
-    if settings.model_sha256 is None:
-        return False
-    file = bundle.manifest.file(bundle.manifest.formats[0].path)
-    if len(bundle.manifest.formats) > 1 or not same_digest(file.sha256, settings.model_sha256):
+def _file_is_pinned(bundle: Bundle, sha256: str | None, others: Sequence[str]) -> bool:
+    file, alone = bundle.manifest.file(bundle.manifest.formats[0].path), len(bundle.manifest.formats) == 1
+    if sha256 is None:
+        return alone and _is_among(file.sha256, others)
+    if not alone or not same_digest(file.sha256, sha256):
         raise LoadFailed(
             f"MODELPORT_MODEL_SHA256 does not match {file.path} (sha256 {file.sha256}); it pins a bare model file, "
             "a bundle is pinned with MODELPORT_MODEL_DIGEST"
         )
     return True
+
+
+def _is_among(digest: str, pins: Sequence[str]) -> bool:
+    return any(same_digest(digest, pin) for pin in pins)
 
 
 def _choose_format(bundle: Bundle) -> Format:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -15,10 +15,12 @@ from model_service.batch import too_late
 from model_service.errors import ClientLeft, ServiceError
 from model_service.hooks import Hooks
 from model_service.jsontext import dumps, loads
-from model_service.registry import Registry, Version
+from model_service.registry import Registry
 from model_service.schema import requests_of
 from model_service.settings import Settings
+from model_service.shadow import Mirrored
 from model_service.telemetry.metrics import Metrics
+from model_service.versions import Lane, Version
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,8 @@ class Call:
         gone: awaits the client's departure.
         span: its server span, when it is traced.
         known: is told the model and version, for the access line.
+        headers: of the request, names in lower case.
+        headers_out: more headers of the answer.
     """
 
     received: float
@@ -52,6 +56,8 @@ class Call:
     gone: Callable[[], Awaitable[None]]
     span: Span | None
     known: dict[str, Any]
+    headers: Mapping[bytes, bytes]
+    headers_out: list[tuple[bytes, bytes]]
 
 
 class Predictor:
@@ -83,14 +89,15 @@ class Predictor:
         return self._observed(body, choice, call, many=True)
 
     async def _observed(self, body: bytes, choice: Choice, call: Call, *, many: bool) -> bytes:
-        name = version = ""
+        name = version = variant = ""
         outcome = "failed"
         self._in_flight.add()
         try:
             deadline = call.received + (self._seconds if call.seconds is None else min(call.seconds, self._seconds))
-            served = self._registry.default if choice is DEFAULT else None
-            if served is None:
-                served = await _in_time(self._registry.resolve(choice.name, choice.version), deadline)
+            lane = self._registry.plain if choice is DEFAULT else None
+            if lane is None:
+                lane = await self._choose(choice, call, deadline)
+            served, variant = lane.version, lane.variant
             call.known["model_name"], call.known["model_version"] = name, version = served.name, served.version
             content = await self._answer(body, served, call, deadline, many=many)
             outcome = "ok"
@@ -103,8 +110,21 @@ class Predictor:
         finally:
             self._in_flight.add(-1)
             elapsed = time.perf_counter() - call.received
-            self._metrics.histogram("model_request_duration_seconds", name, version, outcome).observe(elapsed)
+            self._metrics.histogram("model_request_duration_seconds", name, version, variant, outcome).observe(elapsed)
         return content
+
+    async def _choose(self, choice: Choice, call: Call, deadline: float) -> Lane:
+        """The version for a request that is not simply answered by the default, and tell who asks which it is."""
+        lane = self._registry.find(choice.name, choice.version, call.headers)
+        if lane is None:
+            lane = await _in_time(self._registry.resolve(choice.name, choice.version), deadline)
+        if lane.told:
+            call.known["variant"] = lane.variant
+            call.headers_out.append((b"x-model-variant", lane.variant.encode()))
+            if call.span is not None:
+                name, version = lane.version.key
+                call.span.set_attributes({"model.name": name, "model.version": version, "model.variant": lane.variant})
+        return lane
 
     async def _answer(self, body: bytes, version: Version, call: Call, deadline: float, *, many: bool) -> bytes:
         started = time.perf_counter()
@@ -128,6 +148,8 @@ class Predictor:
         else:
             content = dumps(predictions[0])
         version.output.observe(time.perf_counter() - answered)
+        if self._registry.mirrors:
+            self._registry.mirror(Mirrored(body, many, version, part, len(rows)))
         return content
 
     async def _through(self, hooks: Hooks, body: bytes, version: Version, *, many: bool) -> list[Row]:

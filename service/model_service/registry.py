@@ -1,86 +1,104 @@
-"""The versions of this worker: the default one, proven before traffic comes, and others as clients name them."""
+"""Which version answers: those that traffic needs, proven before it comes, and others as clients name them."""
 
-import asyncio
 import logging
-import time
-from collections import OrderedDict
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from opentelemetry.trace import Tracer
 
-from model_artifact.coercion import Row
 from model_artifact.publish import published_models, published_versions
-from model_service import loading, proving
-from model_service.answers import Writer, plain
-from model_service.batch import Answered, Limits, WrongRowCount
-from model_service.batching import Batcher
+from model_service import loading
 from model_service.errors import LoadFailed, ModelNotFound, ModelNotReady
-from model_service.hooks import Hooks
-from model_service.loading import Loaded
-from model_service.runtimes.base import Runtime
-from model_service.schema import Schema
+from model_service.loaded import LoadedVersions
+from model_service.loading import Preloaded
+from model_service.routing import Headers, Routing, compile_routing
 from model_service.settings import Settings
-from model_service.telemetry.batches import BatchTelemetry
-from model_service.telemetry.metrics import Histogram, Metrics
-
-RETRY_SECONDS = 30
-"""A version that failed to load is not tried again sooner, whoever asks."""
+from model_service.shadow import Mirror, Mirrored
+from model_service.telemetry.metrics import Metrics
+from model_service.traffic.document import Key, Traffic
+from model_service.traffic.orders import Desired
+from model_service.versions import Lane, Maker, Version
 
 log = logging.getLogger(__name__)
-Key = tuple[str, str]
-
-
-@dataclass(frozen=True, eq=False)
-class Version:
-    """One served version with its own queue and thread, so that versions do not wait for each other.
-
-    `input` and `output` time the decoding of its requests and the writing of its answers.
-    """
-
-    name: str
-    version: str
-    loaded: Loaded
-    schema: Schema
-    writer: Writer
-    batcher: Batcher
-    hooks: Hooks | None
-    input: Histogram
-    output: Histogram
 
 
 class Registry:
-    """Holds what is loaded and says what is not, and why."""
+    """Says which version answers a request, and why one does not.
+
+    Attributes:
+        default: the version that requests without a name mean; none before it is loaded.
+        plain: its lane, where it gets every one of them; none where traffic says more.
+        traffic: the document in force.
+        reason: why what is needed could not be loaded.
+        loaded: the versions that are.
+        mirrors: to the shadows, by model.
+    """
 
     def __init__(self, settings: Settings, metrics: Metrics, tracer: Tracer, on_dead: Callable[[str], None]) -> None:
-        self._settings, self._metrics, self._tracer, self._on_dead = settings, metrics, tracer, on_dead
+        self._settings, self._metrics, self._on_dead = settings, metrics, on_dead
+        self.loaded = LoadedVersions(settings, Maker(settings, metrics, tracer, self._died))
         self.default: Version | None = None
+        self.plain: Lane | None = None
+        self.traffic = Traffic()
         self.reason: str | None = None
-        self._others: OrderedDict[Key, Version] = OrderedDict()
-        self._loads: dict[Key, asyncio.Task[Version]] = {}
-        self._failed: dict[Key, tuple[str, float]] = {}
+        self.mirrors: dict[str, Mirror] = {}
+        self._configured: Key = ("", "")
+        self._routings: dict[str, Routing] = {}
+        self._prepared: list[Key] = []
 
-    def load(self, loaded: Loaded | None = None) -> None:
-        """Load and prove the default version; a second call does nothing.
+    def load(self, preloaded: Preloaded | None, desired: Desired) -> None:
+        """Load and prove what is desired; a second call does nothing.
 
         Args:
-            loaded: before the fork; loaded here when left out.
+            preloaded: before the fork; everything is loaded here when left out.
+            desired: by the pod.
 
         Raises:
             LoadFailed: with the reason, which `states` reports from then on.
         """
         if self.default is not None:
             return
-        started = time.perf_counter()
         try:
-            self.default = self._prove(loaded or loading.load_default(self._settings), started)
+            found = preloaded or loading.preload(self._settings, desired.traffic)
+            self._configured = found.default
+            needed = desired.traffic.needed(found.default)
+            self.loaded.kept = frozenset(needed)
+            for key in needed:
+                self.loaded.load(key, found.loaded.get(key))
         except LoadFailed as error:
             self.reason = str(error)
             raise
+        self._load_again(desired.loaded)
+        self.apply(desired)
 
-    async def resolve(self, name: str | None, version: str | None) -> Version:
-        """The version a request asked for, loaded first when it is not yet; the default when it named none.
+    def _load_again(self, keys: tuple[Key, ...]) -> None:
+        """What an earlier worker loaded by command, as far as it can be."""
+        for key in keys:
+            try:
+                if key not in self.loaded.versions:
+                    self.loaded.load(key)
+            except LoadFailed as error:
+                log.warning("%s version %s cannot be served: %s", *key, error)
+                self.loaded.fail(key, str(error))
+
+    def find(self, name: str | None, version: str | None, headers: Headers) -> Lane | None:
+        """The version for a request, where it is loaded; none where `resolve` has to look further."""
+        default = self.default
+        if default is None:
+            return None
+        name = name or default.name
+        if version is None:
+            routing = self._routings.get(name)
+            if routing is not None:
+                return routing.choose(headers)
+            return self.plain if name == default.name else None
+        lane = self.loaded.named.get((name, version))
+        if lane is not None:
+            self.loaded.touch((name, version))
+        return lane
+
+    async def resolve(self, name: str | None, version: str | None) -> Lane:
+        """The version that `find` did not have, loaded first when it is not yet.
 
         Raises:
             ModelNotReady: the default is not loaded, or the one that was asked for cannot be.
@@ -89,34 +107,32 @@ class Registry:
         default = self.default
         if default is None:
             raise ModelNotReady("the model is not loaded yet" if self.reason is None else "the model failed to load")
-        if name in {None, default.name} and version in {None, default.version}:
-            return default
-        key = self._published(name or default.name, version)
-        if key in self._others:
-            self._others.move_to_end(key)
-            return self._others[key]
-        if key not in self._loads:
-            self._refuse_failed(key)
-            self._loads[key] = asyncio.create_task(self._load(key))
-        return await asyncio.shield(self._loads[key])
+        key = self.published(name or default.name, version)
+        failure = self.loaded.failure(key)
+        if failure is not None:
+            raise ModelNotReady(f"{key[0]} version {key[1]} cannot be served: {failure}")
+        try:
+            found = await self.loaded.ensure(key)
+        except LoadFailed as error:
+            raise ModelNotReady(f"{key[0]} version {key[1]} cannot be served: {error}") from error
+        if key in self.loaded.versions:
+            self.loaded.touch(key)
+        return Lane(found, "named" if version else "default")
 
-    def states(self) -> list[dict[str, Any]]:
-        """`{name, version, digest, state, reason}` of each model, for `/health`; the default comes first."""
-        settings = self._settings
-        if self.default is None:
-            state = "loading" if self.reason is None else "failed"
-            return [_state(settings.model_name, settings.model_version, settings.model_digest, state, self.reason)]
-        served = [self.default, *self._others.values()]
-        return [_state(item.name, item.version, item.loaded.bundle.digest, "ready", None) for item in served] + [
-            _state(*key, None, "failed", reason) for key, (reason, _) in self._failed.items()
-        ]
+    async def version(self, name: str, version: str | None) -> Version:
+        """The version under these names, the model's default where none is named; raises as `resolve`."""
+        covered = self.traffic.models.get(name)
+        if version is None and covered is not None:
+            version = covered.default
+        lane = self.find(name, version, {}) or await self.resolve(name, version)
+        return lane.version
 
-    def close(self) -> None:
-        """Let running predictions finish and stop the threads."""
-        for version in filter(None, (self.default, *self._others.values())):
-            version.batcher.close()
+    def published(self, name: str, version: str | None) -> Key:
+        """The version that lies in the model root under these names; the highest when none is named.
 
-    def _published(self, name: str, version: str | None) -> Key:
+        Raises:
+            ModelNotFound: there is none.
+        """
         root = self._settings.model_root
         versions = published_versions(root, name) if name in published_models(root) else []
         if not versions or (version is not None and version not in versions):
@@ -130,71 +146,99 @@ class Registry:
         """The default model's name."""
         return self.default.name if self.default else "nothing"
 
-    def _refuse_failed(self, key: Key) -> None:
-        reason, failed_at = self._failed.get(key, ("", -RETRY_SECONDS))
-        if time.monotonic() - failed_at < RETRY_SECONDS:
-            raise ModelNotReady(f"{key[0]} version {key[1]} cannot be served: {reason}")
+    def needed(self, traffic: Traffic) -> frozenset[Key]:
+        """Versions that a document needs."""
+        return frozenset(traffic.needed(self._configured))
 
-    async def _load(self, key: Key) -> Version:
-        try:
-            version = await asyncio.to_thread(self._load_named, key)
-        except LoadFailed as error:
-            log.warning("%s version %s cannot be served: %s", *key, error)
-            self._failed[key] = (str(error), time.monotonic())
-            raise ModelNotReady(f"{key[0]} version {key[1]} cannot be served: {error}") from error
-        finally:
-            del self._loads[key]
-        self._failed.pop(key, None)
-        self._others[key] = version
-        while len(self._others) > self._settings.max_loaded_versions - 1:
-            forgotten, _ = self._others.popitem(last=False)
-            self._metrics.gauge("model_ready", *forgotten).set(0)
-        return version
+    async def prepare(self, desired: Desired) -> None:
+        """Load and prove what would be needed if this came into force; nothing that traffic needs now is dropped.
 
-    def _load_named(self, key: Key) -> Version:
-        started = time.perf_counter()
-        return self._prove(loading.load_named(self._settings, *key), started)
+        Raises:
+            ModelNotFound: a version is not published here.
+            LoadFailed: a version cannot be served, and why.
+        """
+        wanted = self._wanted(desired)
+        self.withdraw(wanted)
+        self.loaded.kept |= self.needed(desired.traffic)
+        for key in wanted:
+            if key not in self.loaded.versions:
+                self.published(*key)
+                self._prepared.append(key)
+                await self.loaded.ensure(key)
 
-    def _prove(self, loaded: Loaded, started: float) -> Version:
-        manifest, runtime = loaded.bundle.manifest, loaded.runtime
-        schema = Schema(runtime.signature)
-        inline_rows = proving.replay(loaded.bundle, runtime, schema, loaded.hooks)
-        settings, labels = self._settings, (manifest.name, manifest.version)
-        limits = Limits(
-            share=settings.batching,
-            batch_rows=settings.batch_max_rows if settings.batching else settings.max_batch_rows,
-            queue_rows=settings.queue_max_rows,
-            window=settings.batch_window_ms / 1000 if settings.batching else 0,
-            inline_rows=inline_rows,
-            stuck_seconds=settings.worker_timeout_seconds,
-        )
-        log.info("%s version %s is proven; calls of up to %d rows run on the event loop", *labels, inline_rows)
-        telemetry = BatchTelemetry(self._metrics, self._tracer, manifest.name, manifest.version)
-        batcher = Batcher(_caller(runtime), limits, telemetry, self._on_dead)
-        self._metrics.gauge("model_load_duration_seconds", *labels).set(time.perf_counter() - started)
-        self._metrics.gauge("model_ready", *labels).set(1)
-        return Version(
-            *labels,
-            loaded,
-            schema,
-            Writer(runtime.signature, *labels),
-            batcher,
-            loaded.hooks,
-            self._metrics.histogram("model_compute_input_duration_seconds", *labels),
-            self._metrics.histogram("model_compute_output_duration_seconds", *labels),
-        )
+    def is_prepared(self, desired: Desired) -> bool:
+        """Whether nothing would have to be loaded."""
+        return all(key in self.loaded.versions for key in self._wanted(desired))
 
+    def withdraw(self, wanted: Sequence[Key] = ()) -> None:
+        """Forget what was prepared and does not come into force, but for what is wanted now."""
+        self.loaded.kept = self.needed(self.traffic)
+        for key in self._prepared:
+            if key in self.loaded.versions and key not in self.loaded.kept and key not in wanted:
+                self.loaded.drop(key)
+        self._prepared = [key for key in self._prepared if key in wanted]
 
-def _caller(runtime: Runtime) -> Callable[[list[Row]], Answered]:
-    def call(rows: list[Row]) -> Answered:
-        answers = runtime.predict(rows)
-        scores = answers.probabilities
-        if len(answers) != len(rows) or (scores is not None and len(scores) != len(rows)):
-            shapes = [answers.predictions.shape, *([] if scores is None else [scores.shape])]
-            raise WrongRowCount(f"the model answered {' and '.join(map(str, shapes))} to {len(rows)} rows")
-        return plain(answers)
+    def _wanted(self, desired: Desired) -> tuple[Key, ...]:
+        return *desired.traffic.needed(self._configured), *([desired.load] if desired.load else [])
 
-    return call
+    def apply(self, desired: Desired) -> None:
+        """Let what was prepared take effect; requests that are being answered stay with their version."""
+        traffic, versions = desired.traffic, self.loaded.versions
+        self._routings = {name: compile_routing(name, model, versions) for name, model in traffic.models.items()}
+        self._shadow(traffic)
+        self.traffic, self.default = traffic, versions[traffic.default_of(self._configured)]
+        self.plain = None if self.default.name in self._routings else Lane(self.default, "default", told=False)
+        self._prepared, self.loaded.kept = [], self.needed(traffic)
+        if desired.unload is not None and desired.unload in versions.keys() - self.loaded.kept:
+            self.loaded.drop(desired.unload)
+
+    def mirror(self, request: Mirrored) -> None:
+        """Have the model's shadow asked, once this answer is on its way, unless it is the shadow who answers."""
+        mirror = self.mirrors.get(request.primary.name)
+        if mirror is not None and mirror.version is not request.primary:
+            mirror.offer(request)
+
+    def _shadow(self, traffic: Traffic) -> None:
+        """Ask the shadows that a document names, and no others."""
+        before, self.mirrors = {mirror.version: mirror for mirror in self.mirrors.values()}, {}
+        for name, model in traffic.models.items():
+            if model.shadow is not None:
+                version = self.loaded.versions[name, model.shadow.version]
+                mirror = before.pop(version, None) or Mirror(version, self._settings.max_batch_rows, self._metrics)
+                mirror.percent = model.shadow.percent
+                self.mirrors[name] = mirror
+        for mirror in before.values():
+            mirror.close()
+
+    def states(self) -> list[dict[str, Any]]:
+        """`{name, version, digest, state, reason}` of each model, for `/health`; the default comes first."""
+        settings = self._settings
+        if self.default is None:
+            state = "loading" if self.reason is None else "failed"
+            return [_state(settings.model_name, settings.model_version, settings.model_digest, state, self.reason)]
+        served = {version.key: version for version in (self.default, *self.loaded.versions.values())}
+        rows = []
+        for key in dict.fromkeys([*served, *self.loaded.failed]):
+            reason = self.loaded.failed.get(key, (None,))[0]
+            digest = served[key].loaded.bundle.digest if key in served else None
+            rows.append(_state(*key, digest, "failed" if reason else "ready", reason))
+        return rows
+
+    def close(self) -> None:
+        """Let running predictions finish and stop the threads; nobody waits for a shadow."""
+        shadows = {mirror.version.key for mirror in self.mirrors.values()}
+        self.loaded.close(waited_for=self.loaded.versions.keys() - shadows)
+
+    def _died(self, key: Key, reason: str) -> None:
+        """A version has stopped answering, and its worker with it, unless it was a shadow only."""
+        answering = {lane.version.key for routing in self._routings.values() for lane in routing.lanes}
+        mirror = self.mirrors.get(key[0])
+        if mirror is None or mirror.version.key != key or key in answering:
+            self._on_dead(reason)
+            return
+        log.error("%s version %s is asked no more: %s", *key, reason)
+        self.loaded.fail(key, reason)
+        del self.mirrors[key[0]]
 
 
 def _state(name: str | None, version: str | None, digest: str | None, state: str, reason: str | None) -> dict[str, Any]:

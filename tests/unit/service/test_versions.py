@@ -10,7 +10,7 @@ import pytest
 from fastapi.testclient import TestClient
 from support.bundles import Packed, onnx_bytes
 
-from model_service import loading, registry
+from model_service import loaded, loading, memory
 from model_service.loading import Loaded
 from model_service.settings import Settings
 
@@ -79,7 +79,7 @@ def test_a_version_is_found_by_query_and_by_path_and_loaded_once(serve: Any, ver
         status, body = asked(client, path)
         assert (status, body["model_name"], body["model_version"]) == (200, "other", "7")
     assert asked(client, "/predict")[1]["model_version"] == "4"
-    assert loads.names == [("iris", "1"), ("other", "7")]
+    assert loads.names == [("iris", "4"), ("iris", "1"), ("other", "7")]
 
 
 def test_many_first_requests_load_a_version_once_while_others_are_answered(
@@ -94,7 +94,7 @@ def test_many_first_requests_load_a_version_once_while_others_are_answered(
         assert client.get("/health").status_code == 200
         loads.release()
         assert [answer.result()[0] for answer in answers] == [200] * 6
-    assert loads.names == [("iris", "1")]
+    assert loads.names == [("iris", "4"), ("iris", "1")]
 
 
 def test_a_version_that_takes_longer_to_load_than_the_request_may_is_a_504(
@@ -106,7 +106,7 @@ def test_a_version_that_takes_longer_to_load_than_the_request_may_is_a_504(
     assert (status, body["error"]) == (504, "deadline_exceeded")
     loads.release()
     assert asked(client, "/predict?version=1")[0] == 200
-    assert loads.names == [("iris", "1")]  # the first request's load went on
+    assert loads.names == [("iris", "4"), ("iris", "1")]  # the first request's load went on
 
 
 def test_a_version_that_cannot_be_loaded_is_not_tried_again_at_once(
@@ -117,27 +117,42 @@ def test_a_version_that_cannot_be_loaded_is_not_tried_again_at_once(
         status, body = asked(client, "/predict?version=2")
         assert (status, body["error"]) == (503, "model_not_ready")
         assert body["message"].startswith("iris version 2 cannot be served: ")
-    assert loads.names == [("iris", "2")]
+    assert loads.names == [("iris", "4"), ("iris", "2")]
     assert states(client) == {("iris", "4"): "ready", ("iris", "2"): "failed"}
     assert client.get("/health").status_code == 200  # the default serves on
 
     shutil.copy(versions.directory / "model.onnx", versions.root / "iris" / "2" / "model.onnx")
-    monkeypatch.setattr(registry, "RETRY_SECONDS", 0)
+    monkeypatch.setattr(loaded, "RETRY_SECONDS", 0)
     assert asked(client, "/predict?version=2")[0] == 200
     assert states(client) == {("iris", "4"): "ready", ("iris", "2"): "ready"}
 
 
-@pytest.mark.parametrize(("most", "kept"), [(1, []), (2, ["3"]), (3, ["1", "3"])])
-def test_the_least_recently_used_versions_are_forgotten(
-    serve: Any, versions: Packed, loads: Loads, most: int, kept: list[str]
+@pytest.mark.parametrize(("most", "kept"), [(2, ["3"]), (3, ["1", "3"])])
+def test_the_least_recently_used_versions_go_when_memory_is_short(
+    serve: Any, versions: Packed, loads: Loads, monkeypatch: pytest.MonkeyPatch, most: int, kept: list[str]
 ) -> None:
-    client = serve(versions, model_name="iris", max_loaded_versions=most)
+    monkeypatch.setattr(memory, "anonymous", lambda: 0)  # then a version costs what its file holds
+    size = (versions.directory / "model.onnx").stat().st_size
+    client = serve(versions, model_name="iris", model_memory_bytes=most * size)
     for path in ("/predict?version=1", "/models/other/predict", "/predict?version=1", "/predict?version=3"):
         assert asked(client, path)[0] == 200
     assert states(client) == {("iris", "4"): "ready"} | {("iris", version): "ready" for version in kept}
     ready = [line for line in client.get("/metrics").text.splitlines() if line.startswith("model_ready{")]
     assert sum(float(line.rpartition(" ")[2]) for line in ready) == 1 + len(kept)
     assert asked(client, "/predict")[1]["model_version"] == "4"
+
+
+def test_a_version_that_memory_has_no_room_for_is_refused_and_nothing_goes_for_it(
+    serve: Any, versions: Packed, loads: Loads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "anonymous", lambda: 0)
+    size = (versions.directory / "model.onnx").stat().st_size
+    client = serve(versions, model_name="iris", model_memory_bytes=2 * size - 1)
+    status, body = asked(client, "/predict?version=1")
+    assert (status, body["error"]) == (503, "model_not_ready")
+    assert f"takes {size} bytes of memory, and the budget of {2 * size - 1}" in body["message"]
+    assert asked(client, "/predict")[1]["model_version"] == "4"
+    assert states(client) == {("iris", "4"): "ready", ("iris", "1"): "failed"}
 
 
 @pytest.mark.parametrize(

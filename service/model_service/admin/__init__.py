@@ -1,0 +1,1 @@
+"""The admin API: commands to a running server, on a port of its own."""
