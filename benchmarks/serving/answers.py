@@ -23,7 +23,7 @@ def post(port: int, ask: Ask, timeout: float = 30) -> tuple[int, bytes]:
     """One POST on a connection of its own: status and body."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
     try:
-        connection.request("POST", ask.path, ask.body, {"Content-Type": "application/json"})
+        connection.request("POST", ask.path, ask.body, {"Content-Type": "application/json", **ask.headers})
         response = connection.getresponse()
         return response.status, response.read()
     finally:

@@ -37,10 +37,11 @@ class Launch:
 
 @dataclass(frozen=True)
 class Ask:
-    """A POST of JSON."""
+    """A POST of JSON, with more headers where it needs them."""
 
     path: str
     body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 class Reader(Protocol):

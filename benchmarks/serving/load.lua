@@ -1,8 +1,11 @@
--- Load for wrk: `wrk ... -s load.lua URL -- PATH FILE` posts the lines of FILE to PATH in turn, and prints one JSON line.
+-- Load for wrk: `wrk ... -s load.lua URL -- PATH FILE [HEADER VALUE ...]` posts the lines of FILE to PATH in turn, and prints one JSON line.
 local requests, following = {}, 0
 
 function init(arguments)
   local headers = { ["Content-Type"] = "application/json" }
+  for at = 3, #arguments, 2 do
+    headers[arguments[at]] = arguments[at + 1]
+  end
   for body in io.lines(arguments[2]) do
     requests[#requests + 1] = wrk.format("POST", arguments[1], headers, body)
   end

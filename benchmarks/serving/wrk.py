@@ -33,7 +33,7 @@ def require() -> None:
 
 
 def run(url: str, asks: Sequence[Ask], connections: int, seconds: float, folder: Path, workers: int = 1) -> Load:  # noqa: PLR0913, PLR0917
-    """Send `asks` in turn for `seconds` from `connections` connections; they share one path.
+    """Send `asks` in turn for `seconds` from `connections` connections; they share path and headers.
 
     Raises:
         FailedRequests: any answer was not 2xx, or a connection broke.
@@ -43,7 +43,7 @@ def run(url: str, asks: Sequence[Ask], connections: int, seconds: float, folder:
     command = [
         *cores.pinned(cores.asking(workers)), "wrk", "--threads", "1", "--connections", str(connections),
         "--duration", f"{max(1, round(seconds))}s", "--timeout", "30s", "--script", str(SCRIPT),
-        url, "--", asks[0].path, str(bodies),
+        url, "--", asks[0].path, str(bodies), *(text for header in asks[0].headers.items() for text in header),
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, check=False)  # noqa: S603 - our own script and address
     if done.returncode:

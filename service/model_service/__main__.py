@@ -7,6 +7,8 @@ import sys
 from typing import Any
 
 from model_service import tls
+from model_service.access.gate import Gate
+from model_service.admin.check import check as check_admin
 from model_service.errors import SettingsInvalid
 from model_service.settings import Settings, effective, load_settings
 from model_service.threads import limit_threads
@@ -32,6 +34,9 @@ def main() -> None:
     try:
         settings, origins = load_settings(flags)
         tls.check(settings)
+        check_admin(settings)
+        if settings.access.on:
+            Gate(settings.access)  # so that a bad file is told at the start and not by every worker
     except SettingsInvalid as error:
         print(f"start-server: {error}", file=sys.stderr)  # noqa: T201 - logging is not set up yet
         sys.exit(2)

@@ -8,35 +8,44 @@ from dataclasses import dataclass
 from typing import Any
 
 from fastapi import FastAPI
-from fastapi.openapi.utils import get_openapi
 from opentelemetry.trace import NoOpTracer
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from model_artifact import __version__
-from model_service.api import documentation, health, page, predict
+from model_service import openapi
+from model_service.access.gate import Gate
+from model_service.access.layer import access_layers
+from model_service.access.routes import access_routers
+from model_service.admin.app import create_admin_app
+from model_service.api import health, page, predict
 from model_service.api import metrics as scrape
+from model_service.api.express import Express
 from model_service.api.hot import HotRoutes
 from model_service.api.http import DrainNotice, on_failure, on_http_error, on_service_error
-from model_service.api.layers import http_layers
+from model_service.api.layers import all_requests_may_be_plain, http_layers
+from model_service.api.service import Service
 from model_service.board import Board, State
-from model_service.errors import LoadFailed, ModelNotReady, ServiceError
-from model_service.loading import Loaded
+from model_service.control import Control
+from model_service.errors import LoadFailed, ServiceError
+from model_service.limits.buckets import Buckets
+from model_service.limits.layer import limit_layers, make_rates
+from model_service.limits.shared import SharedBuckets
+from model_service.loading import Preloaded
 from model_service.predictor import Predictor
 from model_service.registry import Registry
 from model_service.settings import Settings, load_settings
 from model_service.telemetry.logs import LineLog, set_up_logging
 from model_service.telemetry.metrics import Metrics
 from model_service.telemetry.push import Pusher
-from model_service.telemetry.requests import RequestLog
+from model_service.telemetry.requests import RequestLog, access_line
 from model_service.telemetry.series import SharedSeries
 from model_service.telemetry.sinks import make_sinks
 from model_service.telemetry.totals import Totals
-from model_service.telemetry.tracing import Tracing, make_provider, shut_down
+from model_service.telemetry.tracing import Beginnings, Tracing, make_provider, shut_down
 
 log = logging.getLogger(__name__)
-ROUTERS = (health.router, predict.router, scrape.router, page.router)
+ROUTERS = (health.router, predict.router, scrape.router, page.router, openapi.router)
 DESCRIPTION = "Predictions from a verified model. Every error is `{error, message, detail}` with field and row."
 
 
@@ -49,41 +58,24 @@ class Place:
         series: what everybody counted.
         ledger: what of it was sent on.
         slot: this worker's place on both.
-        loaded: the default model, when it was loaded before the fork.
+        loaded: what was loaded before the fork.
         leave: ends the process, for a worker that cannot answer any more.
+        buckets: of the rate limits, where there are any.
     """
 
     board: Board
     series: SharedSeries
     ledger: SharedSeries
     slot: int = 0
-    loaded: Loaded | None = None
+    loaded: Preloaded | None = None
     leave: Callable[[], Any] = bool
+    buckets: Buckets | None = None
 
     @classmethod
     def alone(cls) -> "Place":
         """The place of a process that has no supervisor."""
         board = Board(1)
         return cls(board, SharedSeries(len(board.slots)), SharedSeries(1))
-
-
-class Service(FastAPI):
-    """FastAPI with the request pipeline around it instead of inside: a hot request does not enter the framework."""
-
-    _pipeline: ASGIApp
-
-    def surround(self, *layers: Middleware) -> None:
-        """Set the pipeline, outermost layer first."""
-        self._pipeline = super().__call__
-        for layer in reversed(layers):
-            self._pipeline = layer.cls(self._pipeline, *layer.args, **layer.kwargs)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve a request through the pipeline, anything else as the framework does."""
-        if scope["type"] == "http":
-            await self._pipeline(scope, receive, send)
-        else:
-            await super().__call__(scope, receive, send)
 
 
 def create_app(settings: Settings | None = None, place: Place | None = None) -> FastAPI:
@@ -105,7 +97,10 @@ def create_app(settings: Settings | None = None, place: Place | None = None) -> 
     metrics = Metrics(place.series, place.slot, settings.latency_buckets)
     registry = Registry(settings, metrics, tracer, lambda reason: _give_up(place, reason))
     predictor = Predictor(registry, settings, metrics)
-    lines = LineLog("model_service.access")
+    shared = SharedBuckets(settings.limits, metrics) if settings.limits.rules and settings.limits.redis_url else None
+    gate = Gate(settings.access, settings.admin.token_file) if settings.access.on else None
+    rates = make_rates(settings.limits.rules, place.buckets, shared, lambda: registry.default_name)
+    lines = LineLog("model_service.access", access_line)
     app = Service(
         title="Modelport",
         description=DESCRIPTION,
@@ -121,39 +116,53 @@ def create_app(settings: Settings | None = None, place: Place | None = None) -> 
         Middleware(Tracing, provider=provider),
         Middleware(DrainNotice, board=place.board, slot=place.slot),
         *http_layers(settings),
+        *access_layers(gate, lambda: registry.default.name if registry.default else None),
+        *limit_layers(rates, metrics),
         Middleware(HotRoutes, predictor=predictor),
     )
     totals = Totals(place.series, place.board, settings.latency_buckets)
     sinks = make_sinks(settings, place.series, place.ledger)
     pushers = [Pusher(sink, totals, place.board, place.slot) for sink in sinks]
+    control = Control(settings, place.board, place.slot, registry)
+    admin = create_admin_app(settings, control.commands, metrics, lines) if settings.admin.port else None
+    traces = Beginnings(provider)
+    express = Express(registry, settings, metrics, lines, traces, place.board, place.slot, gate, rates)
     parts = {
+        "express": express if all_requests_may_be_plain(settings) else None,
         "settings": settings,
         "registry": registry,
+        "control": control,
+        "admin": admin,
         "provider": provider,
         "predictor": predictor,
         "metrics": metrics,
         "lines": lines,
         "pushers": pushers,
+        "shared_buckets": shared,
+        "gate": gate,
     }
     for name, part in (parts | {"place": place, "board": place.board, "totals": totals}).items():
         setattr(app.state, name, part)
-    for router in ROUTERS:
+    for router in (*ROUTERS, *access_routers(settings.access)):
         app.include_router(router)
-    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
+    app.openapi = lambda: openapi.describe(app)  # type: ignore[method-assign]
     return app
 
 
 def load_model(app: FastAPI) -> None:
-    """Prove the default model, loading it where the supervisor did not, and say so on the board; once.
+    """Prove the versions that traffic needs, loading them where the supervisor did not, and say so on the board; once.
 
     Raises:
-        LoadFailed: it can never be served.
+        LoadFailed: one of them can never be served.
     """
     place: Place = app.state.place
     try:
-        app.state.registry.load(place.loaded)
+        app.state.control.load(place.loaded)
     except LoadFailed as error:
-        place.board.write(place.slot, State.FAILED, str(error))
+        if place.board.was_complete:  # the others go on; this one is tried again
+            log.warning("a worker cannot start: %s", error)
+        else:
+            place.board.write(place.slot, State.FAILED, str(error))
         raise
     place.board.write(place.slot, State.READY)
 
@@ -167,26 +176,24 @@ def _give_up(place: Place, reason: str) -> None:
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     await asyncio.to_thread(load_model, app)
+    await app.state.control.start()
     for pusher in app.state.pushers:
         pusher.start()
+    shared: SharedBuckets | None = app.state.shared_buckets
+    if shared is not None:
+        await shared.start()
+    gates: list[Gate] = [each.state.gate for each in (app, app.state.admin) if each and each.state.gate]
+    for gate in gates:
+        gate.start()
     yield
+    for gate in gates:
+        await gate.stop()
+    if shared is not None:
+        await shared.stop()
+    await app.state.control.stop()
     app.state.registry.close()
     app.state.lines.flush()
     for pusher in app.state.pushers:
         await asyncio.to_thread(pusher.stop)
     if app.state.provider is not None:
         await asyncio.to_thread(shut_down, app.state.provider)
-
-
-def _openapi(app: FastAPI) -> dict[str, Any]:
-    """The document of the model that is loaded; made once for each, and without its schemas before."""
-    served = app.state.registry.default
-    if served is None:
-        raise ModelNotReady("the model is not loaded yet")
-    if app.openapi_schema is None:
-        document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
-        document.setdefault("components", {}).setdefault("schemas", {}).update(
-            documentation.schemas(served.schema.signature, app.state.settings.max_batch_rows, served.hooks)
-        )
-        app.openapi_schema = document
-    return app.openapi_schema

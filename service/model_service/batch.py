@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -48,21 +49,73 @@ Part = tuple[Answered, int]
 """A request's answers: those of its whole call, and the position of its first row in them."""
 
 
-class Item:
-    """One request in the queue."""
+class Item(ABC):
+    """One request in the queue: it is told its answer or why there is none, once.
 
-    __slots__ = ("deadline", "future", "gone", "queued", "rows", "span", "watch")
+    Args:
+        rows: of the request, coerced.
+        deadline: by `time.perf_counter`.
+        span: the request's server span when it is traced.
+    """
+
+    __slots__ = ("deadline", "queued", "rows", "span")
+
+    def __init__(self, rows: list[Row], deadline: float, span: Spanned = None) -> None:
+        self.rows, self.deadline, self.span = rows, deadline, span
+        self.queued = time.perf_counter()
+
+    @property
+    @abstractmethod
+    def done(self) -> bool:
+        """Whether it was told, or nobody waits any more."""
+
+    @abstractmethod
+    def answer(self, part: Part) -> None:
+        """Tell the answer."""
+
+    @abstractmethod
+    def fail(self, error: Exception) -> None:
+        """Tell why there is none, unless it is `done`."""
+
+    def watch(self, left: Callable[[], None]) -> None:  # noqa: B027 - for who is not told by the connection
+        """Have `left` called when the client goes away; asked for once the request has had to wait."""
+
+
+class Awaited(Item):
+    """A request whose coroutine awaits `future`."""
+
+    __slots__ = ("_gone", "_watch", "future")
 
     def __init__(self, rows: list[Row], deadline: float, gone: Callable[[], Awaitable[None]], span: Spanned) -> None:
-        self.rows, self.deadline, self.gone, self.span = rows, deadline, gone, span
-        self.queued = time.perf_counter()
+        super().__init__(rows, deadline, span)
         self.future: asyncio.Future[Part] = asyncio.get_running_loop().create_future()
-        self.watch: asyncio.Future[None] | None = None
+        self._gone = gone
+        self._watch: asyncio.Future[None] | None = None
+
+    @property
+    def done(self) -> bool:
+        """Whether the future is."""
+        return self.future.done()
+
+    def answer(self, part: Part) -> None:
+        """Set the future's result."""
+        self.future.set_result(part)
 
     def fail(self, error: Exception) -> None:
-        """Answer with an error, unless it is answered already."""
+        """Set the future's exception."""
         if not self.future.done():
             self.future.set_exception(error)
+
+    def watch(self, left: Callable[[], None]) -> None:
+        """Await the client's departure beside the answer."""
+        if self._watch is None:
+            self._watch = asyncio.ensure_future(self._gone())
+            self._watch.add_done_callback(lambda watch: None if watch.cancelled() else left())
+
+    def unwatch(self) -> None:
+        """Stop watching."""
+        if self._watch is not None:
+            self._watch.cancel()
 
 
 def too_late() -> DeadlineExceeded:

@@ -12,12 +12,12 @@ import math
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from functools import partial
 
 from model_artifact.coercion import Row
-from model_service.batch import Answered, Item, Limits, Part, WrongRowCount, too_late
+from model_service.batch import Answered, Awaited, Item, Limits, Part, WrongRowCount, too_late
 from model_service.errors import ClientLeft, ModelNotReady, Overloaded, PredictionFailed, ServiceError
 from model_service.telemetry.batches import BatchTelemetry, Spanned
 
@@ -38,6 +38,7 @@ class Batcher:
         self, predict: Predict, limits: Limits, telemetry: BatchTelemetry, on_dead: Callable[[str], None]
     ) -> None:
         self._predict, self._limits, self._telemetry, self._on_dead = predict, limits, telemetry, on_dead
+        self._own_limits = limits
         self._executor = ThreadPoolExecutor(1, "predict")
         self._queue: deque[Item] = deque()
         self._running: list[Item] = []
@@ -66,21 +67,44 @@ class Batcher:
             ClientLeft: nobody waits for the answer any more; what still waited is never computed.
             ModelNotReady: the batcher broke; `on_dead` was told.
         """
-        self._admit(len(rows), deadline)
-        item = Item(rows, deadline, gone, span)
-        self._queue.append(item)
-        self._queued_rows += len(rows)
-        if not self._running:
-            self._schedule()
+        item = Awaited(rows, deadline, gone, span)
+        self.enqueue(item)
         try:
             return await item.future
         finally:
-            if item.watch is not None:
-                item.watch.cancel()
+            item.unwatch()
 
-    def close(self) -> None:
-        """Let the running call finish and stop the thread."""
-        self._executor.shutdown()
+    def enqueue(self, item: Item) -> None:
+        """Queue a request that is told its answer.
+
+        Raises:
+            Overloaded: as `submit`.
+            ModelNotReady: as `submit`.
+        """
+        rows = len(item.rows)
+        self._admit(rows, item.deadline)
+        self._queue.append(item)
+        self._queued_rows += rows
+        if not self._running:
+            self._schedule()
+
+    def leave(self, item: Item) -> None:
+        """Nobody waits for the answer any more; what still waits is never computed."""
+        if not item.done:
+            self._telemetry.cancelled()
+            item.fail(ClientLeft())
+
+    def run(self, job: Callable[[], None]) -> Future[None]:
+        """Have the version's thread do something between the calls of requests."""
+        return self._executor.submit(job)
+
+    def stay_in_thread(self, stay: bool) -> None:
+        """Make every call in the version's thread, however cheap; a change takes effect with the next call."""
+        self._limits = replace(self._own_limits, inline_rows=0) if stay else self._own_limits
+
+    def close(self, *, wait: bool = True) -> None:
+        """Stop the thread, and let the running call finish where it may be waited for."""
+        self._executor.shutdown(wait=wait)
 
     def _admit(self, rows: int, deadline: float) -> None:
         if self._dead:
@@ -157,7 +181,7 @@ class Batcher:
             self._queued_rows -= len(item.rows)
             if item.deadline <= now:
                 item.fail(too_late())
-            if not item.future.done():
+            if not item.done:
                 batch.append(item)
                 rows += len(item.rows)
         return batch, rows
@@ -216,8 +240,8 @@ class Batcher:
         for item, answer in zip(batch, outcome.answers, strict=True):
             if isinstance(answer, ServiceError):
                 item.fail(answer)
-            elif not item.future.done():
-                item.future.set_result(answer)
+            elif not item.done:
+                item.answer(answer)
         self._running = []
 
     def _tick(self, awaited: object) -> None:
@@ -228,9 +252,8 @@ class Batcher:
         for item in (*self._running, *self._queue):
             if item.deadline <= now:
                 item.fail(too_late())
-            elif item.watch is None:
-                item.watch = asyncio.ensure_future(item.gone())
-                item.watch.add_done_callback(partial(self._left, item))
+            else:
+                item.watch(partial(self.leave, item))
         self._forget_settled()
         if self._running and now - self._running_since > self._limits.stuck_seconds:
             self._die(f"a call of the model has not ended in {self._limits.stuck_seconds:g} s")
@@ -239,15 +262,10 @@ class Batcher:
 
     def _forget_settled(self) -> None:
         """Drop what was answered while it waited, so that it takes no room in the queue."""
-        waiting = [item for item in self._queue if not item.future.done()]
+        waiting = [item for item in self._queue if not item.done]
         if len(waiting) < len(self._queue):
             self._queue = deque(waiting)
             self._queued_rows = sum(len(item.rows) for item in waiting)
-
-    def _left(self, item: Item, watch: "asyncio.Future[None]") -> None:
-        if not watch.cancelled() and not item.future.done():
-            self._telemetry.cancelled()
-            item.fail(ClientLeft())
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,15 @@ ServiceError                                status  code
 ├── UnsupportedMediaType                    415     unsupported_media_type
 ├── PayloadTooLarge                         413     payload_too_large
 ├── ModelNotFound                           404     model_not_found
+├── Conflict                                409     conflict
+├── Unservable                              422     model_unservable
 ├── Overloaded                              429     overloaded
+│   └── RateLimited                     429     rate_limited
 ├── ModelNotReady                           503     model_not_ready
 ├── DeadlineExceeded                        504     deadline_exceeded
 └── PredictionFailed                        500     prediction_failed
+
+What access control says is in access.errors.
 
 LoadFailed (not an HTTP answer)             the default model can never be served: the process ends with exit code 3
 SettingsInvalid (not an HTTP answer)        the start is refused with a sentence
@@ -117,6 +122,20 @@ class ModelNotFound(ServiceError):
     code = "model_not_found"
 
 
+class Conflict(ServiceError):
+    """A command does not fit what is in force."""
+
+    status = 409
+    code = "conflict"
+
+
+class Unservable(ServiceError):
+    """A command asks for a version that cannot be served, and why."""
+
+    status = 422
+    code = "model_unservable"
+
+
 class Overloaded(ServiceError):
     """More requests wait than may, or than can be answered in time."""
 
@@ -127,6 +146,12 @@ class Overloaded(ServiceError):
     def __init__(self, message: str, retry_after: int) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class RateLimited(Overloaded):
+    """The caller has used up a limit of its own, however little there is to do."""
+
+    code = "rate_limited"
 
 
 class ModelNotReady(ServiceError):
@@ -158,6 +183,10 @@ class ClientLeft(Exception):
 
 class LoadFailed(Exception):
     """A bundle cannot be served: refused by policy, damaged, incompatible, or its answers are wrong."""
+
+
+class BudgetTooSmall(LoadFailed):
+    """A version needs more memory than the budget leaves."""
 
 
 class SettingsInvalid(Exception):

@@ -20,13 +20,16 @@ from model_service import tls
 from model_service.app import Place, create_app
 from model_service.board import Board, State
 from model_service.errors import EXIT_LOAD_FAILED, LoadFailed
-from model_service.loading import Loaded, load_default
+from model_service.limits.buckets import Buckets
+from model_service.loading import Preloaded, preload
 from model_service.protocol import Guard, GuardedProtocol
 from model_service.proving import replay_apart
 from model_service.settings import Settings
 from model_service.telemetry.logs import set_up_logging
 from model_service.telemetry.requests import count_refusal
 from model_service.telemetry.series import SharedSeries
+from model_service.traffic.orders import Desired
+from model_service.traffic.source import enact_file
 from model_service.worker import ServiceWorker
 
 log = logging.getLogger(__name__)
@@ -57,7 +60,8 @@ class Server(BaseApplication):  # type: ignore[misc]
         self._board = Board(settings.workers)
         self._series = SharedSeries(len(self._board.slots))
         self._ledger = SharedSeries(1)
-        self._loaded: Loaded | None = None
+        self._buckets = Buckets() if settings.limits.rules else None
+        self._loaded: Preloaded | None = None
         super().__init__()
 
     def load_config(self) -> None:
@@ -66,10 +70,10 @@ class Server(BaseApplication):  # type: ignore[misc]
             self.cfg.set(name, value)
 
     def _options(self) -> dict[str, Any]:
-        settings, host = self._settings, self._settings.api_host
+        settings = self._settings
         grace = settings.drain_delay_seconds + settings.request_timeout_seconds + CLEAN_UP_SECONDS
         return {
-            "bind": [f"[{host}]:{settings.api_port}" if ":" in host else f"{host}:{settings.api_port}"],
+            "bind": [_address(*place) for place in places(settings)],
             "workers": settings.workers,
             "worker_class": ServiceWorker,
             "logger_class": PropagatingLogger,
@@ -91,7 +95,8 @@ class Server(BaseApplication):  # type: ignore[misc]
 
     def build(self, slot: int, leave: Callable[[], None]) -> FastAPI:
         """The application of one worker."""
-        return create_app(self._settings, Place(self._board, self._series, self._ledger, slot, self._loaded, leave))
+        shared = self._board, self._series, self._ledger
+        return create_app(self._settings, Place(*shared, slot, self._loaded, leave, self._buckets))
 
     def run(self) -> None:
         """Serve; raises SystemExit when it ends, with the reason as the last line when the model cannot be served."""
@@ -110,9 +115,10 @@ class Server(BaseApplication):  # type: ignore[misc]
             sys.exit(halted.exit_status)
 
     def _load(self, _: Any) -> None:
-        """Load the default model before the first fork, with the port open: workers share its memory."""
+        """Load what traffic needs before the first fork, with the port open: workers share its memory."""
         try:
-            self._loaded = load_default(self._settings)
+            enact_file(self._settings.traffic_file, self._board.orders)
+            self._loaded = self._load_what_is_in_force()
         except LoadFailed as error:
             self._board.write(self._board.claim(), State.FAILED, str(error))
             sys.exit(EXIT_LOAD_FAILED)
@@ -123,11 +129,16 @@ class Server(BaseApplication):  # type: ignore[misc]
     def _reload(self, _: Any) -> None:
         """On SIGHUP: what is on disk now; if that cannot be served, what was loaded before goes on."""
         try:
-            loaded = load_default(self._settings)
-            replay_apart(loaded.bundle, loaded.runtime, loaded.hooks)
-            self._loaded = loaded
+            found = self._load_what_is_in_force()
+            for loaded in found.loaded.values():
+                replay_apart(loaded.bundle, loaded.runtime, loaded.hooks)
+            self._loaded = found
         except LoadFailed as error:
-            log.warning("the reload failed, and the model loaded before is kept: %s", error)
+            log.warning("the reload failed, and what was loaded before is kept: %s", error)
+
+    def _load_what_is_in_force(self) -> Preloaded:
+        desired = self._board.orders.in_force.desired or Desired()
+        return preload(self._settings, desired.traffic)
 
     def _claim_slot(self, _: Any, worker: ServiceWorker) -> None:
         worker.slot = self._board.claim()
@@ -142,6 +153,16 @@ class Server(BaseApplication):  # type: ignore[misc]
 
     def _release_slot(self, _: Any, worker: ServiceWorker) -> None:
         self._board.release(worker.slot)
+
+
+def places(settings: Settings) -> list[tuple[str, int]]:
+    """Addresses and ports: of the service, and then of the admin API where it is on."""
+    admin = settings.admin
+    return [(settings.api_host, settings.api_port), *([(admin.host, admin.port)] if admin.port else [])]
+
+
+def _address(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _leave(_: Any, __: ServiceWorker) -> None:

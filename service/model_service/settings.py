@@ -4,68 +4,49 @@ Settings are read once and frozen. An unknown `MODELPORT_*` name or a bad value 
 """
 
 import difflib
-import ipaddress
+import json
 import math
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import yaml
 from dotenv import dotenv_values
-from pydantic import (
-    AfterValidator,
-    BeforeValidator,
-    Field,
-    FilePath,
-    SecretStr,
-    ValidationError,
-    ValidationInfo,
-    field_validator,
-)
-from pydantic_settings import BaseSettings, EnvSettingsSource, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import BaseModel, Field, FilePath, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails, to_jsonable_python
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings.sources.utils import parse_env_vars
 
+from model_service.access.settings import AccessSettings
+from model_service.admin.settings import AdminSettings
 from model_service.errors import SettingsInvalid
+from model_service.limits.settings import LimitsSettings
+from model_service.setting_types import Group, LatencyBuckets, Names, Networks, Port
 
 PREFIX = "MODELPORT_"
 FOREIGN_PREFIXES = ("MODELPORT_FETCH_",)
 """Names of the fetcher's own settings, which may share an environment with ours."""
+FOREIGN_NAMES = {"MODELPORT_ADMIN_TOKEN"}
+"""Those of the `modelport` command."""
 DOTENV = Path(".env")
 _SERVICE_LINK = re.compile(r"_(SERVICE_HOST|SERVICE_PORT|PORT)(_|$)")
 
 
-def _listed(value: Any) -> Any:
-    return [part for item in value.split(",") if (part := item.strip())] if isinstance(value, str) else value
-
-
-def _networks(items: Sequence[str]) -> Sequence[str]:
-    for item in items:
-        if item != "*":
-            ipaddress.ip_network(item)  # its ValueError is the sentence
-    return items
-
-
-def _ascending(bounds: tuple[float, ...]) -> tuple[float, ...]:
-    if not bounds or list(bounds) != sorted(set(bounds)) or bounds[0] <= 0:
-        raise ValueError("expected positive numbers, each larger than the one before")
-    return bounds
-
-
 LATENCY_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-Port = Annotated[int, Field(ge=0, le=65535)]
-Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]
-"""Several texts, written with commas between them."""
-LatencyBuckets = Annotated[tuple[float, ...], NoDecode, BeforeValidator(_listed), AfterValidator(_ascending)]
 
 
 class Settings(BaseSettings):
-    """Every setting of the service; each is the environment variable `MODELPORT_<NAME>` in capitals."""
+    """Every setting of the service; each is the environment variable `MODELPORT_<NAME>` in capitals.
+
+    A field that is a `Group` holds the settings of one feature, `MODELPORT_<GROUP>__<NAME>`.
+    """
 
     model_config = SettingsConfigDict(
-        env_prefix=PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True, env_ignore_empty=True,
-        protected_namespaces=(), coerce_numbers_to_str=True,
+        env_prefix=PREFIX, env_nested_delimiter="__", enable_decoding=False, extra="forbid", frozen=True,
+        env_ignore_empty=True, protected_namespaces=(), coerce_numbers_to_str=True,
     )  # fmt: skip
 
     api_host: str = Field("127.0.0.1", description="Address to listen on; the images set 0.0.0.0.")
@@ -76,6 +57,9 @@ class Settings(BaseSettings):
     model_version: str | None = Field(None, description="Version to serve; the highest when left out.")
     model_digest: str | None = Field(None, description="Pin of the bundle: sha256:<hex> of its manifest.json.")
     model_sha256: str | None = Field(None, description="Pin of a bare model file: its sha256.")
+    version_digests: Names = Field(
+        (), description="Pins of versions beside it: digests of bundles, or sha256 of bare files, with commas between."
+    )
     allow_pickle: bool = Field(False, description="Load unpinned pickles (joblib): they can run any code.")
     require_pinned: bool = Field(False, description="Refuse a model that no pin covers.")
     config_file: Path = Field(Path("config.yaml"), description="YAML file of settings, names in lower case.")
@@ -87,7 +71,12 @@ class Settings(BaseSettings):
     batch_max_rows: int = Field(256, ge=1, description="Most rows in one call of the model; waiting requests share it.")
     batch_window_ms: float = Field(0, ge=0, le=1000, description="Wait for more requests before a call; 0 never waits.")
     queue_max_rows: int = Field(8192, ge=1, description="Most rows that wait for the model, a worker; more get 429.")
-    max_loaded_versions: int = Field(4, ge=1, description="Versions kept loaded, the default one included.")
+    model_memory_bytes: int = Field(
+        0, ge=0, description="Memory for loaded versions, a worker; the least recently used go first. 0 sets no limit."
+    )
+    traffic_file: Path | None = Field(
+        None, description="YAML or JSON traffic document; read at the start, and again when it changes."
+    )
     latency_buckets: LatencyBuckets = Field(
         LATENCY_BUCKETS, description="Upper bounds of the latency histograms in /metrics, in seconds."
     )
@@ -95,7 +84,7 @@ class Settings(BaseSettings):
     read_timeout_seconds: float = Field(30, gt=0, description="Longest that a client may take to send one request.")
     gzip_min_bytes: int = Field(0, ge=0, description="Compress answers from this size on; 0 compresses none.")
     cors_allow_origins: Names = Field((), description="Origins whose pages may call, with commas between; * for all.")
-    trusted_proxies: Annotated[Names, AfterValidator(_networks)] = Field(
+    trusted_proxies: Networks = Field(
         (), description="Addresses or networks whose X-Forwarded-For and -Proto are believed, with commas between."
     )
     tls_cert_file: FilePath | None = Field(None, description="PEM certificate chain; with it, HTTPS is spoken.")
@@ -119,6 +108,9 @@ class Settings(BaseSettings):
     termination_message_path: Path = Field(
         Path("/dev/termination-log"), description="Where the reason of a failed start is written, if it exists."
     )
+    access: AccessSettings = AccessSettings.model_validate({})
+    limits: LimitsSettings = LimitsSettings.model_validate({})
+    admin: AdminSettings = AdminSettings.model_validate({})
 
     @field_validator("request_timeout_seconds")
     @classmethod
@@ -127,6 +119,15 @@ class Settings(BaseSettings):
         if seconds >= longest:
             raise ValueError(f"must be below worker_timeout_seconds ({longest}), or workers are replaced mid-request")
         return seconds
+
+    @field_validator("limits")
+    @classmethod
+    def _about_somebody(cls, limits: LimitsSettings, info: ValidationInfo) -> LimitsSettings:
+        access = info.data.get("access")
+        lost = [rule.label for rule in limits.rules if rule.per in {"key", "subject"}]
+        if lost and isinstance(access, AccessSettings) and not access.on:
+            raise ValueError(f"the rule {lost[0]} counts nobody while access control is off: nobody says who they are")
+        return limits
 
     @classmethod
     def settings_customise_sources(
@@ -153,6 +154,19 @@ class _Variables(EnvSettingsSource):
         return parse_env_vars(self._given, self.case_sensitive, self.env_ignore_empty, self.env_parse_none_str)
 
 
+def fields(model: type[BaseModel] = Settings, prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:
+    """Every single setting; one of a group is called `<group>__<name>`."""
+    for name, field in model.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, Group):
+            yield from fields(kind, f"{prefix}{name}__")
+        else:
+            yield f"{prefix}{name}", field
+
+
+FIELDS = dict(fields())
+
+
 def load_settings(
     flags: Mapping[str, Any] | None = None, environment: Mapping[str, str] | None = None, dotenv: Path = DOTENV
 ) -> tuple[Settings, dict[str, str]]:
@@ -172,15 +186,13 @@ def load_settings(
     env = dict(os.environ if environment is None else environment)
     standard = {"workers": env["WEB_CONCURRENCY"]} if env.get("WEB_CONCURRENCY") else {}
     file_env = _read_dotenv(dotenv)
-    for variables, origin in ((env, "the environment"), (file_env, str(dotenv))):
-        _refuse_unknown(variables, origin)
     config = Path(env.get(f"{PREFIX}CONFIG_FILE") or file_env.get(f"{PREFIX}CONFIG_FILE") or "config.yaml")
     required = f"{PREFIX}CONFIG_FILE" in env or f"{PREFIX}CONFIG_FILE" in file_env
     layers: dict[str, Mapping[str, Any]] = {
         "WEB_CONCURRENCY": standard,
         str(config): _read_yaml(config, required),
-        str(dotenv): _Variables(file_env)(),
-        "environment": _Variables(env)(),
+        str(dotenv): _read_variables(file_env, str(dotenv)),
+        "environment": _read_variables(env, "the environment"),
         "command line": {key: value for key, value in (flags or {}).items() if value is not None},
     }
     return _combine(layers)
@@ -188,36 +200,60 @@ def load_settings(
 
 def _combine(layers: Mapping[str, Mapping[str, Any]]) -> tuple[Settings, dict[str, str]]:
     values: dict[str, Any] = {}
-    origins = dict.fromkeys(Settings.model_fields, "default")
+    origins = dict.fromkeys(FIELDS, "default")
     for origin, layer in layers.items():
         values.update(layer)
         origins.update(dict.fromkeys(layer, origin))
     try:
-        return Settings(**values), origins
+        return Settings.model_validate(_nested(values)), origins
     except ValidationError as error:
         raise SettingsInvalid(_sentence(error, origins)) from error
 
 
+def _nested(values: Mapping[str, Any]) -> dict[str, Any]:
+    tree: dict[str, Any] = {}
+    for name, value in values.items():
+        group, _, own = name.partition("__")
+        if own:
+            tree.setdefault(group, {})[own] = value
+        else:
+            tree[name] = value
+    return tree
+
+
 def _sentence(error: ValidationError, origins: Mapping[str, str]) -> str:
     first = error.errors()[0]
-    name = ".".join(str(part) for part in first["loc"])
-    field = Settings.model_fields.get(str(first["loc"][0]))
-    if field is None:
-        return f"{origins.get(name, 'settings')}: unknown setting {name!r}{_hint(name, list(Settings.model_fields))}"
-    shown = "" if field.annotation is SecretStr else f", got {first['input']!r}"
-    variable = PREFIX + name.upper().replace(".", "__")
-    return f"{variable} (from {origins[str(first['loc'][0])]}): {first['msg']}{shown}"
+    place = [str(part) for part in first["loc"]]
+    name = next((found for size in (2, 1) if (found := "__".join(place[:size])) in FIELDS), None)
+    if name is None:
+        written_as = ".".join(place)
+        known = [each.replace("__", ".") for each in FIELDS]
+        origin = origins.get("__".join(place), "settings")
+        if first["type"] != "extra_forbidden":
+            return f"{PREFIX}{'__'.join(place).upper()}: {_said(first)}"
+        return f"{origin}: unknown setting {written_as!r}{_hint(written_as, known)}"
+    shown = "" if FIELDS[name].annotation is SecretStr else f", got {first['input']!r}"
+    variable = PREFIX + "__".join([name, *place[1 + name.count("__") :]]).upper()
+    return f"{variable} (from {origins[name]}): {_said(first)}{shown}"
 
 
-def _refuse_unknown(variables: Mapping[str, str], origin: str) -> None:
-    known = {PREFIX + name.upper() for name in Settings.model_fields}
+def _said(error: ErrorDetails) -> str:
+    return error["msg"].removeprefix("Value error, ")
+
+
+def _read_variables(variables: Mapping[str, str], origin: str) -> dict[str, Any]:
+    """The settings among environment variables; empty ones count as not set."""
     for name in variables:
         upper = name.upper()
-        ours = upper.startswith(PREFIX) and not upper.startswith(FOREIGN_PREFIXES)
-        if ours and upper not in known:
+        if not upper.startswith(PREFIX) or upper.startswith(FOREIGN_PREFIXES) or upper in FOREIGN_NAMES:
+            continue
+        setting = upper.removeprefix(PREFIX).lower()
+        if setting not in FIELDS:
             injected = "; Kubernetes injects it for a Service of that name: set enableServiceLinks: false in the pod"
-            hint = injected if _SERVICE_LINK.search(upper) else _hint(upper, sorted(known))
+            known = sorted(PREFIX + each.upper() for each in FIELDS)
+            hint = injected if _SERVICE_LINK.search(upper) else _hint(upper, known)
             raise SettingsInvalid(f"{origin}: unknown setting {name}{hint}")
+    return dict(_flat(_Variables(variables)(), origin))
 
 
 def _hint(name: str, known: list[str]) -> str:
@@ -245,21 +281,42 @@ def _read_yaml(path: Path, required: bool) -> dict[str, Any]:
         return {}
     if not isinstance(document, dict):
         raise SettingsInvalid(f"{path}: expected 'name: value' lines, got {type(document).__name__}")
-    return {str(key): value for key, value in document.items()}
+    return dict(_flat(document, str(path)))
+
+
+def _flat(document: Mapping[Any, Any], origin: str) -> Iterator[tuple[str, Any]]:
+    """Settings by name; a map below a group's name holds the group's."""
+    groups = {name.partition("__")[0] for name in FIELDS if "__" in name}
+    for key, value in document.items():
+        if key in groups and not isinstance(value, dict):
+            raise SettingsInvalid(f"{origin}: {key}: expected 'name: value' lines below it, got {value!r}")
+        if key in groups:
+            yield from ((f"{key}__{own}", each) for own, each in value.items())
+        else:
+            yield str(key), value
 
 
 def effective(settings: Settings, origins: Mapping[str, str]) -> list[dict[str, str]]:
     """Rows of `{setting, value, origin}` for people; secrets are masked."""
     return [
-        {"setting": PREFIX + name.upper(), "value": written(getattr(settings, name)), "origin": origins[name]}
-        for name in Settings.model_fields
+        {"setting": PREFIX + name.upper(), "value": written(_value(settings, name)), "origin": origins[name]}
+        for name in FIELDS
     ]
 
 
+def _value(settings: Settings, name: str) -> Any:
+    value: Any = settings
+    for part in name.split("__"):
+        value = getattr(value, part)
+    return value
+
+
 def written(value: Any) -> str:
-    """A setting's value as it is written in the environment: nothing for null, commas between several."""
+    """A setting's value as it is written in the environment: nothing for null, commas between several texts."""
     if value is None:
         return ""
+    if isinstance(value, tuple) and any(isinstance(item, BaseModel) for item in value):
+        return json.dumps(to_jsonable_python(value, exclude_none=True))
     if isinstance(value, tuple):
         return ",".join(map(str, value))
     return str(value).lower() if isinstance(value, bool) else str(value)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from benchmarks.serving.figures import Figure
-from benchmarks.serving.timings import batching_off, collector_gone, first_request, large_json, overload, soak
+from benchmarks.serving.timings import access, batching_off, collector_gone, first_request, large_json, overload, soak
 from benchmarks.serving.timings.stage import Stage
 
 TIMINGS: Mapping[str, Callable[[Stage], Sequence[Figure]]] = {
@@ -12,5 +12,6 @@ TIMINGS: Mapping[str, Callable[[Stage], Sequence[Figure]]] = {
     "large-json": large_json.measure,
     "collector-gone": collector_gone.measure,
     "overload": overload.measure,
+    "access": access.measure,
     "soak": soak.measure,
 }

@@ -11,7 +11,7 @@ from benchmarks.serving.server import running
 from benchmarks.serving.timings.stage import Stage
 
 POINT = Point(rows=100, connections=1)
-OFF = {"MODELPORT_BATCH_MAX_ROWS": "1"}
+OFF = {"MODELPORT_BATCHING": "false"}
 
 
 def measure(stage: Stage) -> Sequence[Figure]:

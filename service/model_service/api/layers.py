@@ -21,6 +21,14 @@ def http_layers(settings: Settings) -> list[Middleware]:
     return [*_answers_compressed(settings), *_cors(settings), *limits]
 
 
+def all_requests_may_be_plain(settings: Settings) -> bool:
+    """Whether nothing that is turned on has a say about plain predict requests that `Express` does not ask itself."""
+    far_addresses = settings.limits.rules and settings.trusted_proxies  # a layer of the server's finds those out
+    return not (
+        _answers_compressed(settings) or _cors(settings) or settings.log_input_fields or far_addresses
+    )  # fmt: skip
+
+
 def _answers_compressed(settings: Settings) -> list[Middleware]:
     if not settings.gzip_min_bytes:
         return []
@@ -36,6 +44,6 @@ def _cors(settings: Settings) -> list[Middleware]:
             allow_origins=settings.cors_allow_origins,
             allow_methods=("GET", "POST"),
             allow_headers=("*",),
-            expose_headers=("X-Request-ID", "Retry-After"),
+            expose_headers=("X-Request-ID", "Retry-After", "RateLimit", "RateLimit-Policy"),
         )
     ]

@@ -68,7 +68,15 @@ async def answer(predictor: Predictor, method: Answer, choice: Choice, exchange:
         while (await receive())["type"] != "http.disconnect":
             pass
 
-    call = Call(exchange.started, _seconds(exchange), gone, exchange.span, exchange.known)
+    call = Call(
+        exchange.started,
+        _seconds(exchange),
+        gone,
+        exchange.span,
+        exchange.known,
+        exchange.headers,
+        exchange.headers_out,
+    )
     return await method(predictor, body, choice, call)
 
 

@@ -32,16 +32,21 @@ def load(kind: FormatKind, path: Path, signature: Signature | None, *, trusted: 
     Raises:
         LoadFailed: the format may run code and is not trusted, or the file cannot be loaded.
     """
-    entry, _, runs_code = RUNTIMES[kind]
+    runs_code = RUNTIMES[kind][2]
     if runs_code and not trusted:
         raise LoadFailed(
             f"{path.name} is a pickle, which can run any code when it is loaded. Pin it (MODELPORT_MODEL_DIGEST or "
             "MODELPORT_MODEL_SHA256), set MODELPORT_ALLOW_PICKLE=true if you trust whoever can write it, or pack it "
             "as ONNX"
         )
-    module, _, function = entry.partition(":")
+    return import_loader(kind)(path, signature, trusted)
+
+
+def import_loader(kind: FormatKind) -> Loader:
+    """What loads files of a kind, with the libraries that it needs."""
+    module, _, function = RUNTIMES[kind][0].partition(":")
     loader: Loader = getattr(importlib.import_module(module), function)
-    return loader(path, signature, trusted)
+    return loader
 
 
 def missing_packages(kind: FormatKind) -> list[str]:

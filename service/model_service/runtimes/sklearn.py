@@ -14,6 +14,7 @@ from model_artifact.signature import Feature, Layout, Output, Signature
 from model_service.errors import LoadFailed
 from model_service.runtimes.arrays import matrix
 from model_service.runtimes.base import Answers, unnamed_signature_error
+from model_service.runtimes.forests import mean_of_trees
 
 PREDICTS_MOST_PROBABLE = frozenset(
     {"DecisionTreeClassifier", "ExtraTreesClassifier", "LogisticRegression", "RandomForestClassifier"}
@@ -72,21 +73,25 @@ class SklearnRuntime:
 
     def __init__(self, estimator: Any, signature: Signature) -> None:
         self.signature = signature
-        self._estimator = estimator
-        self._classes = _classes_by_probability(estimator) if signature.has_probabilities else None
+        self._predict = mean_of_trees(estimator, "predict")
+        if signature.has_probabilities:
+            self._predict_proba = mean_of_trees(estimator, "predict_proba")
+            self._classes = _classes_by_probability(estimator)
 
     def predict(self, rows: list[Row]) -> Answers:
         """Answer the rows; see `Runtime.predict`."""
         data = _BUILD[self.signature.layout](self.signature, rows)
-        probabilities = self._estimator.predict_proba(data) if self.signature.has_probabilities else None
+        if not self.signature.has_probabilities:
+            return Answers(np.asarray(self._predict(data)), None)
+        probabilities = self._predict_proba(data)
         predictions = self._most_probable(probabilities)
         if predictions is None:
-            predictions = np.asarray(self._estimator.predict(data))
+            predictions = np.asarray(self._predict(data))
         return Answers(predictions, probabilities)
 
-    def _most_probable(self, probabilities: NDArray[Any] | None) -> NDArray[Any] | None:
+    def _most_probable(self, probabilities: NDArray[Any]) -> NDArray[Any] | None:
         """The classes that `predict` would give, without computing everything twice; none where two are level."""
-        if self._classes is None or probabilities is None:
+        if self._classes is None:
             return None
         highest = probabilities.max(axis=1, keepdims=True)
         if ((probabilities == highest).sum(axis=1) != 1).any():

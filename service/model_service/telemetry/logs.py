@@ -3,7 +3,9 @@
 import asyncio
 import logging
 import sys
+import time
 import traceback
+from collections.abc import Callable
 from contextlib import nullcontext
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -35,13 +37,13 @@ class JsonFormatter(logging.Formatter):
 
 def timestamp(seconds: float) -> str:
     """A time since the epoch as ISO 8601 in UTC, with milliseconds."""
-    return _millisecond(int(seconds * 1000))
+    whole, fraction = divmod(seconds, 1)
+    return f"{_second(int(whole))}.{int(fraction * 1000):03d}Z"
 
 
 @lru_cache(maxsize=8)
-def _millisecond(milliseconds: int) -> str:
-    moment = datetime.fromtimestamp(milliseconds / 1000, UTC)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def _second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 class JsonHandler(logging.StreamHandler):  # type: ignore[type-arg]  # generic for mypy only
@@ -71,38 +73,41 @@ def set_up_logging(level: str) -> None:
 
 
 class LineLog:
-    """Lines of the same shape as the other logs, gathered for some milliseconds and written at once.
+    """Lines of the same shape as the other logs, gathered for some milliseconds, then formatted and written at once.
 
-    A line costs a tenth of a log record, and a write wakes whoever reads: at twenty thousand requests a second both
-    decide.
+    A line costs a tenth of a log record, and half of that when it is formatted in a row with others; a write wakes
+    whoever reads. At twenty thousand requests a second all that decides.
     """
 
-    def __init__(self, name: str) -> None:
-        self._name = name
+    def __init__(self, name: str, fields: Callable[[Any], dict[str, Any]]) -> None:
+        self._name, self._fields = name, fields
         self._logger = logging.getLogger(name)
-        self._lines: list[bytes] = []
+        self._facts: list[tuple[Any, ...]] = []
 
     @property
     def wanted(self) -> bool:
         """Whether the log level lets these lines through."""
         return self._logger.isEnabledFor(logging.INFO)
 
-    def head(self, time: float) -> dict[str, Any]:
-        """What every line begins with."""
-        return {"time": timestamp(time), "level": "info", "logger": self._name}
+    def write(self, facts: tuple[Any, ...]) -> None:
+        """Add a line; call it on the event loop, and only when it is `wanted`.
 
-    def write(self, line: dict[str, Any]) -> None:
-        """Add a line; call it on the event loop, and only when it is `wanted`."""
-        if not self._lines:
+        Args:
+            facts: what fields are made of; the first is the moment that the line tells of, by `time.perf_counter`.
+        """
+        if not self._facts:
             asyncio.get_running_loop().call_later(GATHER_SECONDS, self.flush)
-        self._lines.append(_encode(line))
+        self._facts.append(facts)
 
     def flush(self) -> None:
         """Write what was gathered."""
-        if not self._lines:
+        if not self._facts:
             return
-        text = b"\n".join([*self._lines, b""]).decode()
-        self._lines.clear()
+        gathered, self._facts = self._facts, []
+        epoch = time.time() - time.perf_counter()
+        head = {"level": "info", "logger": self._name}
+        lines = [_encode({"time": timestamp(epoch + facts[0]), **head, **self._fields(facts)}) for facts in gathered]
+        text = b"\n".join([*lines, b""]).decode()
         for handler in logging.getLogger().handlers:
             if isinstance(handler, JsonHandler):
                 handler.write(text)

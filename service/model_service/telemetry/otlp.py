@@ -83,7 +83,7 @@ class Otlp:
         return NumberDataPoint(_attributes(family, total), self._started, now, total.values[0])
 
     def _histogram(self, family: Family, total: Total, now: int) -> HistogramDataPoint:
-        counts, bounds = [int(count) for count in total.values[:-1]], list(family.bounds)
+        counts, bounds = [int(count) for count in total.values[:-1]], list(total.own or family.bounds)
         unknown: Any = None  # the smallest and the largest are not kept; the format lets them out
         labels, number, added = _attributes(family, total), sum(counts), total.values[-1]
         return HistogramDataPoint(labels, self._started, now, number, added, counts, bounds, unknown, unknown)

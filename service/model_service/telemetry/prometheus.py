@@ -38,8 +38,8 @@ def _number(make: type[CounterMetricFamily | GaugeMetricFamily], family: Family)
 
 def _histogram(family: Family) -> Exposed:
     exposed = HistogramMetricFamily(family.metric.name, family.metric.help, labels=family.metric.labels)
-    bounds = [*map(repr, family.bounds), "+Inf"]
     for total in family.totals:
+        bounds = [*map(repr, total.own or family.bounds), "+Inf"]
         exposed.add_metric(total.labels, list(zip(bounds, total.cumulative, strict=True)), total.values[-1])
     return exposed
 

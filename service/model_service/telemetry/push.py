@@ -48,7 +48,7 @@ class Pusher:
         failed = False
         while True:
             last = self._ended.wait(self._sink.seconds)
-            if self._leads():
+            if self._board.leads(self._slot):
                 failed = self._send(failed_before=failed)
             if last:
                 return
@@ -61,6 +61,3 @@ class Pusher:
                 log.warning("metrics are not received: %s", error)
             return True
         return False
-
-    def _leads(self) -> bool:
-        return next((slot for slot in self._board.slots if self._board.is_taken(slot)), None) == self._slot

@@ -24,6 +24,8 @@ CLIENT_CLOSED_REQUEST = 499
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"})
 OTHER_METHOD, NO_ROUTE = "_OTHER", "unmatched"
 """Labels must be few: clients choose methods and paths."""
+Facts = tuple[float, float, str, str, int, str, dict[str, Any]]
+"""Of a request: when it ended and began, by `time.perf_counter`; method, path, status, id, and what else is known."""
 
 
 class RequestLog:
@@ -35,7 +37,7 @@ class RequestLog:
     def __init__(self, app: ASGIApp, metrics: Metrics, lines: LineLog) -> None:
         self._app, self._metrics = app, metrics
         self._active = metrics.gauge("http_server_active_requests")
-        self._durations: dict[tuple[str, str, int], Histogram] = {}
+        self._durations: dict[tuple[str, str | None, int], Histogram] = {}
         self._lines = lines
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -51,36 +53,41 @@ class RequestLog:
             await exchange.fail()
         finally:
             self._active.add(-1)
-            if exchange.path not in PROBES or exchange.status >= 400:
-                self._log(exchange)
+            if self._lines.wanted and (exchange.path not in PROBES or exchange.status >= 400):
+                self._lines.write(exchange.facts())
             del scope["state"]["exchange"]  # they hold each other: let go, or the garbage collector has to find out
 
     def _count(self, exchange: "Exchange") -> None:
-        if exchange.path in PROBES:
-            return
-        method = exchange.method if exchange.method in METHODS else OTHER_METHOD
-        key = method, exchange.route or route_of(exchange.scope) or NO_ROUTE, exchange.status
-        histogram = self._durations.get(key)
+        histogram = self._durations.get((exchange.method, exchange.route, exchange.status))
         if histogram is None:
-            labels = *key[:2], str(exchange.status)
-            histogram = self._metrics.histogram("http_server_request_duration_seconds", *labels)
-            self._durations[key] = histogram
+            if exchange.path in PROBES:
+                return
+            histogram = self._duration_of(exchange)
         histogram.observe(time.perf_counter() - exchange.started)
 
-    def _log(self, exchange: "Exchange") -> None:
-        if not self._lines.wanted:
-            return
-        line = {
-            **self._lines.head(time.time()),
-            "message": f"{exchange.method} {exchange.path} {exchange.status}",
-            "method": exchange.method,
-            "path": exchange.path,
-            "status": exchange.status,
-            "duration_ms": round((time.perf_counter() - exchange.started) * 1000, 3),
-            "request_id": exchange.request_id,
-            **exchange.known,
-        }
-        self._lines.write(line)
+    def _duration_of(self, exchange: "Exchange") -> Histogram:
+        """The histogram of a request, found at once from the second one of its kind on."""
+        method = exchange.method if exchange.method in METHODS else OTHER_METHOD
+        route = exchange.route or route_of(exchange.scope) or NO_ROUTE
+        status = exchange.status
+        histogram = self._metrics.histogram("http_server_request_duration_seconds", method, route, str(status))
+        if (exchange.method, exchange.route) == (method, route):
+            self._durations[method, route, status] = histogram
+        return histogram
+
+
+def access_line(facts: Facts) -> dict[str, Any]:
+    """The fields of a request's line."""
+    ended, started, method, path, status, request_id, known = facts
+    return {
+        "message": f"{method} {path} {status}",
+        "method": method,
+        "path": path,
+        "status": status,
+        "duration_ms": round((ended - started) * 1000, 3),
+        "request_id": request_id,
+        **known,
+    }
 
 
 class Exchange:
@@ -110,9 +117,14 @@ class Exchange:
         self.route: str | None = None
         self.span: Span | None = None
         self.known: dict[str, Any] = {}
-        self.request_id = _given_id(self.headers) or make_id()
+        self.request_id = request_id_of(self.headers)
         self.headers_out = [(b"x-request-id", self.request_id.encode("latin-1"))]
         scope.setdefault("state", {})["exchange"] = self
+
+    def facts(self) -> Facts:
+        """What its access line tells, now that it is over."""
+        ended = time.perf_counter()
+        return ended, self.started, self.method, self.path, self.status, self.request_id, self.known
 
     async def send(self, message: Message) -> None:
         """Send a part of the answer; its head is counted first, so that a scrape after an answer knows of it."""
@@ -132,9 +144,12 @@ class Exchange:
         await self.send({"type": "http.response.body", "body": body})
 
 
-def _given_id(headers: Mapping[bytes, bytes]) -> str | None:
-    given = headers.get(b"x-request-id", b"").decode("latin-1")
-    return given if 0 < len(given) <= MAX_REQUEST_ID and given.isprintable() else None
+def request_id_of(headers: Mapping[bytes, bytes]) -> str:
+    """The id that the client gave the request, if it can be told on, or a new one."""
+    if b"x-request-id" not in headers:
+        return make_id()
+    given = headers[b"x-request-id"].decode("latin-1")
+    return given if 0 < len(given) <= MAX_REQUEST_ID and given.isprintable() else make_id()
 
 
 def count_refusal(metrics: Metrics, status: int) -> None:

@@ -46,7 +46,7 @@ class StatsD:
                 yield _line(f"{name}.count", sum(new[:-1]), "c", tags)
                 yield _line(f"{name}.sum", new[-1], "c", tags)
                 for label, quantile in QUANTILES.items():
-                    yield _line(f"{name}.{label}", _quantile(family.bounds, new[:-1], quantile), "g", tags)
+                    yield _line(f"{name}.{label}", _quantile(total.own or family.bounds, new[:-1], quantile), "g", tags)
 
     def _since_last(self, family: Family, total: Total) -> list[float]:
         key = "\x1f".join([family.metric.name, *total.labels]).encode()
@@ -64,7 +64,7 @@ def _quantile(bounds: Sequence[float], counts: Sequence[float], quantile: float)
     index = next(position for position, count in enumerate(cumulative) if count >= rank)
     if index == len(bounds):
         return bounds[-1]
-    low = bounds[index - 1] if index else 0.0
+    low = bounds[index - 1] if index else min(0.0, bounds[0])
     before = cumulative[index - 1] if index else 0.0
     return low + (bounds[index] - low) * (rank - before) / counts[index]
 

@@ -8,7 +8,8 @@ that is gone costs a request nothing.
 import logging
 import os
 import threading
-from collections.abc import Awaitable
+import time
+from collections.abc import Awaitable, Mapping
 
 from opentelemetry import context, propagate, trace
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -16,8 +17,8 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
-from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, Decision
-from opentelemetry.trace import SpanKind, StatusCode
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, Decision, Sampler, TraceIdRatioBased
+from opentelemetry.trace import Span, SpanContext, SpanKind, StatusCode
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from model_artifact import __version__
@@ -28,6 +29,9 @@ PROTOCOLS = ("OTEL_EXPORTER_OTLP_PROTOCOL", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"
 PROTOCOL = "http/protobuf"
 SWITCHES = {"OTEL_SDK_DISABLED": "true", "OTEL_TRACES_EXPORTER": "none"}
 """Standard variables, and the value of each that turns traces off."""
+DRAWN = "trace_id"
+"""Where in a request's state the id of its trace is, when it was drawn before the request came here."""
+METHOD = "http.request.method"
 FLUSH_SECONDS = 3.0
 SERVICE_NAME = "model-service"
 
@@ -78,46 +82,85 @@ def shut_down(provider: TracerProvider) -> None:
 class DrawnIds(RandomIdGenerator):
     """Gives the next trace the id that was drawn for it, so that what was decided about it holds."""
 
-    _next: int | None = None
-
-    def draw(self) -> int:
-        """The id of the next trace."""
-        self._next = super().generate_trace_id()
-        return self._next
+    following: int | None = None
 
     def generate_trace_id(self) -> int:
-        """The id that was drawn, once; else a new one."""
-        drawn, self._next = self._next, None
+        """The one that was drawn for the following trace, once; else a new one."""
+        drawn, self.following = self.following, None
         return drawn if drawn is not None else super().generate_trace_id()
+
+
+class Beginnings:
+    """Says which requests begin a trace, and begins it.
+
+    Attributes:
+        continued_by: names of the headers that carry on a trace of the caller's.
+    """
+
+    def __init__(self, provider: TracerProvider | None) -> None:
+        self._tracer = provider.get_tracer(__name__) if provider else trace.NoOpTracer()
+        self._sampler = provider.sampler if provider else ALWAYS_OFF
+        self._ids = provider.id_generator if provider else None
+        self._ratio = _ratio_of(self._sampler)
+        self.continued_by = frozenset(name.encode() for name in propagate.get_global_textmap().fields)
+
+    def draw(self) -> int | None:
+        """Draw the id of a trace that would begin here and ask the sampler: a span that it drops is never made."""
+        if self._ids is None:
+            return None
+        trace_id = self._ids.generate_trace_id()
+        if self._ratio is not None:
+            return trace_id if trace_id & self._ratio.TRACE_ID_LIMIT < self._ratio.bound else None
+        result = self._sampler.should_sample(None, trace_id, "", SpanKind.SERVER)
+        return trace_id if result.decision is Decision.RECORD_AND_SAMPLE else None
+
+    def span(self, about: Mapping[str, str], started: float, carrier: Mapping[str, str], drawn: int | None) -> Span:
+        """Start a server span.
+
+        Args:
+            about: the request, as `about` writes it.
+            started: when it arrived, by `time.perf_counter`.
+            carrier: the headers that carry a trace on.
+            drawn: the id of the trace, where it begins here.
+        """
+        if isinstance(self._ids, DrawnIds):
+            self._ids.following = drawn
+        start = time.time_ns() - int((time.perf_counter() - started) * 1e9)
+        parent = propagate.extract(carrier)
+        return self._tracer.start_span(about[METHOD], parent, SpanKind.SERVER, about, start_time=start)
+
+
+def about(method: str, path: str, scheme: str | None) -> dict[str, str]:
+    """A request as attributes of its span."""
+    return {METHOD: method, "url.path": path, "url.scheme": scheme or "http"}
+
+
+def _ratio_of(sampler: Sampler) -> TraceIdRatioBased | None:
+    """The part of the usual sampler that decides about new traces: asking it takes a twentieth of the time."""
+    root = getattr(sampler, "_root", sampler)
+    return root if isinstance(root, TraceIdRatioBased) else None
 
 
 class Tracing:
     """Continues the caller's trace (`traceparent`), answers with it and tells the log its id; probes make no spans."""
 
     def __init__(self, app: ASGIApp, provider: TracerProvider | None) -> None:
-        self._app = app
-        self._tracer = provider.get_tracer(__name__) if provider else trace.NoOpTracer()
-        self._sampler = provider.sampler if provider else ALWAYS_OFF
-        self._ids = provider.id_generator if provider else None
-        self._continued_by = frozenset(name.encode() for name in propagate.get_global_textmap().fields)
+        self._app, self._beginnings = app, Beginnings(provider)
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Serve one request inside a server span."""
         exchange = exchange_of(scope)
-        begins_here = self._continued_by.isdisjoint(exchange.headers)
-        if exchange.path in PROBES or (begins_here and not self._sampled()):
+        if exchange.path in PROBES:
             return self._app(scope, receive, send)
-        return self._traced(exchange, scope, receive, send)
+        drawn = None
+        if self._beginnings.continued_by.isdisjoint(exchange.headers):
+            drawn = scope["state"].get(DRAWN) or self._beginnings.draw()
+            if drawn is None:
+                return self._app(scope, receive, send)
+        return self._traced(exchange, drawn, scope, receive, send)
 
-    def _sampled(self) -> bool:
-        """Draw the id of a trace that would begin here and ask the sampler: a span that it drops is never made."""
-        if not isinstance(self._ids, DrawnIds):
-            return self._ids is not None
-        result = self._sampler.should_sample(None, self._ids.draw(), "", SpanKind.SERVER)
-        return result.decision is Decision.RECORD_AND_SAMPLE
-
-    async def _traced(self, exchange: Exchange, scope: Scope, receive: Receive, send: Send) -> None:
-        span = self._start(scope, exchange)
+    async def _traced(self, exchange: Exchange, drawn: int | None, scope: Scope, receive: Receive, send: Send) -> None:
+        span = self._start(scope, exchange, drawn)
         token = context.attach(trace.set_span_in_context(span))
         try:
             await self._app(scope, receive, send)
@@ -126,35 +169,34 @@ class Tracing:
             raise
         finally:
             context.detach(token)
-            _describe(span, exchange, scope)
-            span.end()
+            end(span, exchange.method, exchange.route or route_of(scope), exchange.status or 500)
 
-    def _start(self, scope: Scope, exchange: Exchange) -> trace.Span:
-        given = {name: exchange.headers.get(name) for name in self._continued_by}
+    def _start(self, scope: Scope, exchange: Exchange, drawn: int | None) -> Span:
+        given = {name: exchange.headers.get(name) for name in self._beginnings.continued_by}
         carrier = {name.decode(): value.decode("latin-1") for name, value in given.items() if value is not None}
-        attributes = {"http.request.method": exchange.method, "url.path": exchange.path, "url.scheme": scope["scheme"]}
-        span = self._tracer.start_span(exchange.method, propagate.extract(carrier), SpanKind.SERVER, attributes)
+        request = about(exchange.method, exchange.path, scope["scheme"])
+        span = self._beginnings.span(request, exchange.started, carrier, drawn)
         told = span.get_span_context()
         if told.is_valid:
             exchange.known["trace_id"] = trace.format_trace_id(told.trace_id)
-            exchange.headers_out.append((b"traceparent", _traceparent(told)))
+            exchange.headers_out.append((b"traceparent", traceparent(told)))
         if span.is_recording():
             exchange.span = span
         return span
 
 
-def _traceparent(told: trace.SpanContext) -> bytes:
+def traceparent(told: SpanContext) -> bytes:
+    """What the answer tells of the trace, as the W3C Trace Context writes it."""
     return f"00-{told.trace_id:032x}-{told.span_id:016x}-{told.trace_flags:02x}".encode()
 
 
-def _describe(span: trace.Span, exchange: Exchange, scope: Scope) -> None:
-    if not span.is_recording():
-        return
-    route = exchange.route or route_of(scope)
-    if route is not None:
-        span.update_name(f"{exchange.method} {route}")
-        span.set_attribute("http.route", route)
-    status = exchange.status or 500
-    span.set_attribute("http.response.status_code", status)
-    if status >= 500:
-        span.set_status(StatusCode.ERROR)
+def end(span: Span, method: str, route: str | None, status: int) -> None:
+    """End a server span, with what is known of the answer."""
+    if span.is_recording():
+        if route is not None:
+            span.update_name(f"{method} {route}")
+            span.set_attribute("http.route", route)
+        span.set_attribute("http.response.status_code", status)
+        if status >= 500:
+            span.set_status(StatusCode.ERROR)
+    span.end()

@@ -61,8 +61,8 @@ def test_every_request_is_counted_once_whoever_answers_and_whoever_dies(serve: A
             for _ in range(6):  # whichever worker is asked
                 found = service.metrics()
                 assert (found[HTTP, good], found[HTTP, bad]) == (160 * death, 40 * death)
-                assert found[MODEL, (model["name"], model["version"], "ok")] == 160 * death
-                assert found[MODEL, (model["name"], model["version"], "invalid")] == 40 * death
+                assert found[MODEL, (model["name"], model["version"], "default", "ok")] == 160 * death
+                assert found[MODEL, (model["name"], model["version"], "default", "invalid")] == 40 * death
                 assert found["model_ready", (model["name"], model["version"])] == 3
             victim = service.workers()[0]
             victim.kill()
@@ -119,7 +119,7 @@ def test_a_client_that_leaves_is_not_computed(serve: Any, slow_root: Path, pool:
         assert busy.result() == 200
         found = service.metrics()
         assert found["model_batch_rows_sum", ("model", "1")] == 1
-        assert found[MODEL, ("model", "1", "cancelled")] == 1
+        assert found[MODEL, ("model", "1", "default", "cancelled")] == 1
         assert service.stop() == 0  # every line is written by then
         statuses = [line["status"] for line in service.lines() if line.get("path") == "/predict"]
         assert sorted(statuses) == [200, 499]

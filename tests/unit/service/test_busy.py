@@ -91,8 +91,8 @@ def test_thirty_one_good_requests_are_answered_beside_a_bad_one(held: Any, pool:
     assert "canary" not in bad.text
     assert [answer.json()["prediction"] for answer in answers] == [2.0 * value for value in range(32) if value != 7]
     assert clients.metric("model_batch_rows_count", "iris", "1") == 2
-    assert clients.metric("model_request_duration_seconds_count", "iris", "1", "ok") == 32
-    assert clients.metric("model_request_duration_seconds_count", "iris", "1", "failed") == 1
+    assert clients.metric("model_request_duration_seconds_count", "iris", "1", "default", "ok") == 32
+    assert clients.metric("model_request_duration_seconds_count", "iris", "1", "default", "failed") == 1
 
 
 def test_a_deadline_is_kept_whoever_is_busy(held: Any, pool: ThreadPoolExecutor) -> None:
@@ -100,7 +100,7 @@ def test_a_deadline_is_kept_whoever_is_busy(held: Any, pool: ThreadPoolExecutor)
     with busy(clients):
         late = clients.ask(2.0, **{TIMEOUT: "50"})
         assert (late.status_code, late.json()["error"]) == (504, "deadline_exceeded")
-    assert clients.metric("model_request_duration_seconds_count", "iris", "1", "deadline") == 1
+    assert clients.metric("model_request_duration_seconds_count", "iris", "1", "default", "deadline") == 1
     assert clients.metric("model_batch_rows_sum", "iris", "1") == 1  # it never reached the model
 
 
@@ -126,7 +126,7 @@ def test_a_full_queue_is_a_429_that_says_when_to_come_back(held: Any, pool: Thre
         assert (refused.status_code, refused.json()["error"]) == (429, "overloaded")
         assert 1 <= int(refused.headers["retry-after"]) <= 60
     assert [future.result().status_code for future in waiting] == [200] * 3
-    assert clients.metric("model_request_duration_seconds_count", "iris", "1", "overload") == 1
+    assert clients.metric("model_request_duration_seconds_count", "iris", "1", "default", "overload") == 1
     assert clients.metric("http_server_request_duration_seconds_count", "POST", "/predict", "429") == 1
 
 

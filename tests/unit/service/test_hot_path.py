@@ -1,4 +1,8 @@
-"""The hot routes and the framework's are one: the same requests, with and without it, get the same answers."""
+"""All ways through the service are one: the same requests get the same answers.
+
+`client` is answered by the hot routes in the test's own process, `wire` by the express way on a socket; a query string
+leads both to the framework.
+"""
 
 import gzip
 import json
@@ -9,6 +13,7 @@ import pytest
 from fastapi.testclient import TestClient
 from support.batching import samples
 from support.bundles import IRIS_NAMES, Packed
+from support.connected import Connected, connected
 
 from model_service import errors
 from model_service.app import create_app
@@ -64,6 +69,16 @@ def client(serve: Callable[..., TestClient], iris_bundle: Packed) -> TestClient:
     return serve(iris_bundle, max_batch_rows=3, max_body_bytes=2000)
 
 
+@pytest.fixture
+def wire(iris_bundle: Packed) -> Iterator[Connected]:
+    settings = Settings(model_root=iris_bundle.root, max_batch_rows=3, max_body_bytes=2000)
+    with connected(create_app(settings)) as client:
+        yield client
+
+
+either = pytest.mark.parametrize("way", ["client", "wire"])
+
+
 def without_own(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: without_own(inner) for name, inner in value.items() if name not in OWN}
@@ -73,6 +88,7 @@ def without_own(value: Any) -> Any:
 def told(response: Any) -> tuple[int, Any, list[tuple[str, str]]]:
     """Status, body and headers, without what no two answers have in common; lengths differ with the body's times."""
     own = {"x-request-id"} | ({"content-length"} if b"processing_time" in response.content else set())
+    own |= {"date"}
     headers = sorted((name, value) for name, value in response.headers.multi_items() if name not in own)
     assert response.headers["content-length"] == str(len(response.content))
     return response.status_code, without_own(response.json()), headers
@@ -89,7 +105,9 @@ def both_ways(
     return [told(client.request(method, path + query, content=body(), headers=headers)) for query in ("", "?x=1")]
 
 
-def test_every_request_is_answered_alike(client: TestClient) -> None:
+@either
+def test_every_request_is_answered_alike(way: str, request: pytest.FixtureRequest) -> None:
+    client = request.getfixturevalue(way)
     answers = {name: both_ways(client, path, content(body), headers) for name, (path, body, headers) in CASES.items()}
     differing = {name: (hot, framework) for name, (hot, framework) in answers.items() if hot != framework}
     assert differing == {}
@@ -104,13 +122,17 @@ def in_pieces(body: bytes) -> Callable[[], Iterator[bytes]]:
 
 
 @pytest.mark.parametrize("body", [GOOD, b" " * 5000, b""], ids=["good", "too large", "empty"])
-def test_a_body_in_pieces_is_answered_alike(client: TestClient, body: bytes) -> None:
+@either
+def test_a_body_in_pieces_is_answered_alike(way: str, request: pytest.FixtureRequest, body: bytes) -> None:
+    client = request.getfixturevalue(way)
     hot, framework = both_ways(client, "/predict", in_pieces(body), JSON)
     assert hot == framework
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "OPTIONS", "PATCH"])
-def test_other_methods_are_answered_alike(client: TestClient, method: str) -> None:
+@either
+def test_other_methods_are_answered_alike(way: str, request: pytest.FixtureRequest, method: str) -> None:
+    client = request.getfixturevalue(way)
     hot, framework = both_ways(client, "/predict", content(GOOD), JSON, method)
     assert hot == framework
     assert hot[0] == 405
@@ -123,13 +145,16 @@ FAILURES = [
 
 
 @pytest.mark.parametrize("failure", FAILURES, ids=lambda failure: type(failure).__name__)
+@either
 def test_failures_are_answered_alike(
-    client: TestClient, monkeypatch: pytest.MonkeyPatch, failure: Exception, caplog: pytest.LogCaptureFixture
-) -> None:
-    async def fail(*_: Any) -> None:
+    way: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, failure: Exception,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    def fail(*_: Any) -> None:
         raise failure
 
-    monkeypatch.setattr(Batcher, "submit", fail)
+    client = request.getfixturevalue(way)
+    monkeypatch.setattr(Batcher, "enqueue", fail)
     hot, framework = both_ways(client, "/predict", content(GOOD), JSON)
     assert hot == framework
     assert hot[0] == getattr(failure, "status", 500)
@@ -156,12 +181,17 @@ def counted(client: TestClient) -> dict[Any, float]:
     return {key: value for key, value in found.items() if key[0].endswith(("_count", "_total", "rows_sum"))}
 
 
-def test_both_ways_are_counted_alike(serve: Callable[..., TestClient], iris_bundle: Packed) -> None:
+def counted_after(client: Any, query: str) -> dict[Any, float]:
+    """What is counted once every case was asked."""
+    for path, body, headers in CASES.values():
+        client.post(path + query, content=body, headers=headers)
+    return counted(client)
+
+
+def test_all_ways_are_counted_alike(serve: Callable[..., TestClient], iris_bundle: Packed, wire: Connected) -> None:
     found = []
     for query in ("", "?x=1"):
         client = serve(iris_bundle, max_batch_rows=3, max_body_bytes=2000)
-        for path, body, headers in CASES.values():
-            client.post(path + query, content=body, headers=headers)
-        found.append(counted(client))
-    assert found[0] == found[1]
+        found.append(counted_after(client, query))
+    assert found[0] == found[1] == counted_after(wire, "")
     assert sum(value for (name, _), value in found[0].items() if name.startswith("http_server")) == len(CASES)

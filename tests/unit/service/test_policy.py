@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from support.bundles import IRIS_NAMES, Packed, iris_signature, onnx_bytes
@@ -68,6 +69,20 @@ def test_a_pin_from_the_runner_allows_the_pickle_it_covers(write_bundle: Any, se
     for pin in ({"model_digest": packed.digest}, {"model_sha256": sha256}):
         client = serve(packed, require_pinned=True, **pin)
         assert client.post("/predict", json={"features": ROW}).json()["prediction"] == 0
+
+
+def test_versions_beside_the_default_have_pins_of_their_own(write_bundle: Any, serve: Any, iris: Any) -> None:
+    hooks = "def preprocess(rows):\n    return rows\n"
+    other = clone(iris).set_params(C=0.5).fit([[0.0] * 4, [1.0] * 4, [2.0] * 4], [0, 1, 2])
+    packed = [write_bundle({"joblib": model}, version=version) for version, model in (("1", iris), ("2", other))]
+    hooked = write_bundle({"joblib": iris}, version="3", hooks=hooks)
+    write_bundle({"joblib": iris}, version="4")
+    file = packed[1].manifest.files[0].sha256
+    pins = {"model_version": "1", "model_digest": packed[0].digest, "version_digests": (file, hooked.digest)}
+    client = serve(packed[0], require_pinned=True, **pins)
+    answers = [client.post(f"/predict?version={version}", json={"features": ROW}) for version in (1, 2, 3, 4)]
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 503]
+    assert "MODELPORT_REQUIRE_PINNED" in answers[-1].json()["message"]
 
 
 def test_require_pinned_refuses_even_onnx_without_a_pin(iris_bundle: Packed, serve: Any) -> None:
