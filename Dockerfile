@@ -1,4 +1,4 @@
-# The images of Modelport, one target each: service (ONNX), service-sklearn, init-container.
+# The images of Modelport, one target each: service (ONNX), service-sklearn, init-container, operator.
 #
 # Third-party packages come from the hash-locked locks/<target>.txt, first-party ones by copying exactly what is needed.
 # Both are plain folders on PYTHONPATH, already compiled; no pip and no compiler is added, and any user id can run them.
@@ -23,6 +23,11 @@ FROM builder AS init-container-packages
 COPY locks/init-container.txt lock.txt
 RUN --mount=type=cache,target=/root/.cache/pip image-packages.sh lock.txt /packages
 
+FROM builder AS operator-packages
+COPY locks/operator.txt lock.txt
+# The client's asynchronous twin is as large as the client, and nobody imports it.
+RUN --mount=type=cache,target=/root/.cache/pip image-packages.sh lock.txt /packages && rm -r /packages/kubernetes/aio
+
 FROM builder AS service-code
 COPY artifact/model_artifact /code/model_artifact
 COPY service/model_service /code/model_service
@@ -31,6 +36,10 @@ RUN image-packages.sh --compile /code
 FROM builder AS init-container-code
 COPY artifact/model_artifact /code/model_artifact
 COPY init-container/model_fetcher /code/model_fetcher
+RUN image-packages.sh --compile /code
+
+FROM builder AS operator-code
+COPY operator/model_operator /code/model_operator
 RUN image-packages.sh --compile /code
 
 # What all images share. PYTHONSAFEPATH keeps the working directory off the import path.
@@ -73,4 +82,19 @@ ARG VERSION=dev
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="Modelport init container" \
       org.opencontainers.image.description="Fetches a model bundle, verifies it and publishes it whole or not at all" \
+      org.opencontainers.image.version=${VERSION} org.opencontainers.image.revision=${REVISION}
+
+# helm is the program that scripts/images.sh puts into the build context.
+FROM runtime AS operator
+COPY --chmod=755 build/helm bin/helm
+COPY --from=operator-packages /packages packages
+COPY charts/model-service charts/model-service
+COPY --from=operator-code /code code
+ENV MODELPORT_OPERATOR_HELM=/opt/modelport/bin/helm MODELPORT_OPERATOR_CHART=/opt/modelport/charts/model-service
+EXPOSE 8080
+ENTRYPOINT ["python", "-m", "model_operator"]
+ARG VERSION=dev
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="Modelport operator" \
+      org.opencontainers.image.description="Looks after ModelDeployments: renders, applies and rolls out" \
       org.opencontainers.image.version=${VERSION} org.opencontainers.image.revision=${REVISION}

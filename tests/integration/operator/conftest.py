@@ -1,0 +1,95 @@
+"""A control plane in small, a chart with a stand-in for helm, and one ModelDeployment to play with."""
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support import helm_stand_in
+from support.control_plane import ControlPlane
+
+from model_operator.cluster import Cluster
+from model_operator.reconcile import Reconciler
+from model_operator.render import Chart
+from model_operator.tokens import Tokens
+
+NAMESPACE = "models"
+MODEL = {"uri": "gs://shop/churn/1", "name": "churn", "version": "1"}
+RESOURCES = f"/apis/modelport.dev/v1alpha1/namespaces/{NAMESPACE}/modeldeployments"
+PODS = f"/api/v1/namespaces/{NAMESPACE}/pods"
+DEPLOYMENTS = f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments"
+
+
+@pytest.fixture
+def plane() -> Iterator[ControlPlane]:
+    with ControlPlane() as found:
+        yield found
+
+
+@pytest.fixture
+def cluster(plane: ControlPlane) -> Cluster:
+    return Cluster(plane.client)
+
+
+@pytest.fixture
+def chart(tmp_path: Path) -> Path:
+    """A folder that is a chart as far as the operator looks into it."""
+    (tmp_path / "chart").mkdir()
+    (tmp_path / "chart" / "Chart.yaml").write_text("name: model-service\nversion: 1.0.0\n")
+    return tmp_path / "chart"
+
+
+@pytest.fixture
+def helm(tmp_path: Path) -> str:
+    program = tmp_path / "helm"
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -P {helm_stand_in.__file__} "$@"\n')
+    program.chmod(0o755)
+    return str(program)
+
+
+@pytest.fixture
+def start(cluster: Cluster, chart: Path, helm: str) -> Callable[[], Reconciler]:
+    """A new operator: it remembers nothing."""
+    return lambda: Reconciler(cluster, Chart(chart, helm), Tokens(b"k" * 32), 300)
+
+
+@pytest.fixture
+def apply(plane: ControlPlane) -> Callable[..., dict[str, Any]]:
+    """Create or change the ModelDeployment `churn`, with the defaults of its schema."""
+
+    def change(annotations: dict[str, str] | None = None, **fields: Any) -> dict[str, Any]:
+        spec = {
+            "model": MODEL,
+            "replicas": 1,
+            "autoscaling": {"mode": "none", "minReplicas": 1, "maxReplicas": 5},
+            "reloadPolicy": "Never",
+            "reloadInterval": "5m",
+        } | fields
+        there = plane.objects.get(f"{RESOURCES}/churn", {"metadata": {"name": "churn", "namespace": NAMESPACE}})
+        meta = there["metadata"] | {"annotations": annotations or {}}
+        return plane.put(f"{RESOURCES}/churn", there | {"metadata": meta, "spec": spec})
+
+    return change
+
+
+@pytest.fixture
+def pods_follow(plane: ControlPlane) -> Callable[..., None]:
+    """What the Deployment controller and the kubelet do: as many pods as wanted, as the template says."""
+
+    def follow(**status: Any) -> None:
+        deployment = plane.one("deployments", "churn")
+        for name in plane.names("pods"):
+            if not name.endswith("-source"):
+                del plane.objects[f"{PODS}/{name}"]
+        ready = {"conditions": [{"type": kind, "status": "True"} for kind in ("Ready", "Initialized")]}
+        count = deployment["spec"].get("replicas", 1)
+        for number in range(count):
+            name = f"churn-{deployment['metadata']['generation']}-{number}"
+            meta = deployment["spec"]["template"]["metadata"] | {"name": name, "namespace": NAMESPACE}
+            told = {"startTime": "2026-01-01T00:00:00Z", "podIP": "127.77.0.1"} | (status or ready)
+            plane.put(f"{PODS}/{name}", {"metadata": meta, "status": told})
+        seen = {"observedGeneration": deployment["metadata"]["generation"], "replicas": count}
+        plane.put(f"{DEPLOYMENTS}/churn", deployment | {"status": seen})
+
+    return follow
