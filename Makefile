@@ -8,7 +8,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 E2E = scripts/cluster/up.sh && $(CLUSTER) && scripts/images.sh && \
 	scripts/cluster/load-image.sh $(IMAGES:%=modelport/%:$(VERSION)) && $(BIN)/python -m pytest tests/e2e -s
-IMAGES = service init-container
+IMAGES = service init-container operator
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 # Minor versions of scikit-learn that an image is built for; a pickle loads only under the one it was made with.
 SKLEARN := 1.8 1.9
@@ -61,7 +61,7 @@ format: $(READY) ## Let ruff rewrite what it can
 
 lock: $(READY) ## Resolve again: for development, and for each image
 	$(LOCK) pyproject.toml --all-extras --group dev -o locks/dev.txt $(ARGS)
-	for image in init-container service; do \
+	for image in init-container service operator; do \
 		$(LOCK) --group pyproject.toml:$$image --constraint locks/dev.txt -o locks/$$image.txt; \
 	done
 	for minor in $(SKLEARN); do \

@@ -18,15 +18,20 @@ import yaml
 from model_service.settings import Settings
 
 CHART = Path(__file__).parent.parent / "charts" / "model-service"
+CHARTS = (CHART, CHART.parent / "model-operator")
 TABLES = re.compile(r"(<!-- values -->\n).*?(<!-- end -->)", re.DOTALL)
 SET_BY_THE_CHART = {
     "api_port", "model_root", "model_name", "model_version", "model_digest", "model_sha256", "drain_delay_seconds",
-    "request_timeout_seconds",
+    "request_timeout_seconds", "traffic_file", "admin__port", "admin__host", "admin__token_file",
 }  # fmt: skip
 """Settings that have a value of their own, or none because the pod fixes them."""
 
+FOR_PEOPLE = {"title", "default", "description", "format", "writeOnly"}
+"""What a schema says that only helps people."""
 TEXTS = {"type": "object", "additionalProperties": {"type": "string"}}
 COUNT = {"type": "integer", "minimum": 1}
+PERCENT = {"type": "integer", "minimum": 0, "maximum": 100}
+VERSION = {"type": ["string", "integer"]}
 DEFINITIONS: dict[str, Any] = {
     "digest": {"type": "string", "pattern": "^(sha256:[0-9a-fA-F]{64})?$"},
     "image": {
@@ -62,7 +67,50 @@ DEFINITIONS: dict[str, Any] = {
             "claims": {"type": "array", "items": {"type": "object"}},
         },
     },
+    "secretEntry": {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {"existingSecret": {"type": "string"}, "key": {"type": "string", "pattern": "^[-._a-zA-Z0-9]+$"}},
+    },
     "texts": TEXTS,
+    "traffic": {"type": "object", "additionalProperties": {"$ref": "#/definitions/trafficOfModel"}},
+    "trafficOfModel": {
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["default"],
+        "properties": {
+            "default": VERSION,
+            "weights": {"type": "object", "additionalProperties": PERCENT},
+            "sticky": {
+                "type": ["object", "null"],
+                "additionalProperties": False,
+                "required": ["header"],
+                "properties": {"header": {"type": "string"}},
+            },
+            "shadow": {
+                "type": ["object", "null"],
+                "additionalProperties": False,
+                "required": ["version"],
+                "properties": {"version": VERSION, "percent": PERCENT | {"minimum": 1}},
+            },
+            "pinned": {"type": "array", "items": VERSION},
+        },
+    },
+    "versions": {
+        "type": "array",
+        "items": {
+            "type": "object",
+            "additionalProperties": False,
+            "required": ["uri"],
+            "properties": {
+                "uri": {"type": "string", "minLength": 1},
+                "digest": {"$ref": "#/definitions/digest"},
+                "sha256": {"type": "string", "pattern": "^((sha256:)?[0-9a-fA-F]{64})?$"},
+                "name": VERSION,
+                "version": VERSION,
+            },
+        },
+    },
 }
 INFERRED: dict[type, dict[str, Any]] = {
     bool: {"type": "boolean"},
@@ -144,16 +192,22 @@ def _section(lines: list[str], line: int) -> str:
     return titles[-1] if titles else ""
 
 
-def schema(values: list[Value]) -> dict[str, Any]:
+def schema(values: list[Value], name: str) -> dict[str, Any]:
     """The JSON schema (draft 7) of the whole file; `global` is helm's own."""
     top = _object(values)
     top["properties"]["global"] = {"type": "object"}
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
-        "title": "Values of model-service",
+        "title": f"Values of {name}",
         **top,
-        "definitions": DEFINITIONS,
+        "definitions": {name: DEFINITIONS[name] for name in sorted(_named(top))},
     }
+
+
+def _named(part: Any) -> set[str]:
+    """Definitions that a part of the schema refers to, and those that these refer to."""
+    direct = set(re.findall(r"#/definitions/(\w+)", json.dumps(part)))
+    return direct.union(*(_named(DEFINITIONS[name]) for name in direct))
 
 
 def _object(values: list[Value]) -> dict[str, Any]:
@@ -176,21 +230,31 @@ def _schema(value: Value) -> dict[str, Any]:
 
 
 def _settings() -> dict[str, Any]:
-    """What pydantic says of each plain setting, without the parts that only help people."""
+    """What pydantic says of each plain setting."""
     document = Settings.model_json_schema()
-    for_people = {"title", "default", "description", "format", "writeOnly"}
+    return _group(document, document["$defs"], "")
+
+
+def _group(told: dict[str, Any], groups: dict[str, Any], prefix: str) -> dict[str, Any]:
     kept = {
-        name: {key: found for key, found in _plain(told).items() if key not in for_people}
-        for name, told in document["properties"].items()
-        if name not in SET_BY_THE_CHART
+        name: _plain(each, groups, f"{prefix}{name}__")
+        for name, each in told["properties"].items()
+        if f"{prefix}{name}" not in SET_BY_THE_CHART
     }
     return {"type": "object", "additionalProperties": False, "properties": kept}
 
 
-def _plain(told: dict[str, Any]) -> dict[str, Any]:
+def _plain(told: Any, groups: dict[str, Any], prefix: str) -> Any:
     """An optional setting is given or left out; helm has no other null."""
-    kinds = [kind for kind in told.get("anyOf", ()) if kind != {"type": "null"}]
-    return told if not kinds else ({"anyOf": kinds} if len(kinds) > 1 else kinds[0])
+    if isinstance(told, list):
+        return [_plain(each, groups, prefix) for each in told if each != {"type": "null"}]
+    if not isinstance(told, dict):
+        return told
+    if "$ref" in told:
+        return _group(groups[told["$ref"].rpartition("/")[2]], groups, prefix)
+    kept = {key: _plain(found, groups, prefix) for key, found in told.items() if key not in FOR_PEOPLE}
+    kinds = kept.get("anyOf", ())
+    return kinds[0] if len(kinds) == 1 else kept
 
 
 def tables(values: list[Value]) -> str:
@@ -225,7 +289,7 @@ def render(chart: Path) -> dict[Path, str]:
     values = read_values((chart / "values.yaml").read_text(encoding="utf-8"))
     page = (chart / "README.md").read_text(encoding="utf-8")
     return {
-        chart / "values.schema.json": json.dumps(schema(values), indent=2) + "\n",
+        chart / "values.schema.json": json.dumps(schema(values, chart.name), indent=2) + "\n",
         chart / "README.md": TABLES.sub(lambda match: f"{match[1]}{tables(values)}{match[2]}", page),
     }
 
@@ -235,7 +299,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="change nothing; exit code 1 when a file is stale")
     check = parser.parse_args().check
-    for path, wanted in render(CHART).items():
+    for path, wanted in {path: text for chart in CHARTS for path, text in render(chart).items()}.items():
         if check and (not path.exists() or path.read_text(encoding="utf-8") != wanted):
             print(f"{path} is stale: run python scripts/chart_reference.py")
             return 1

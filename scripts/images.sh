@@ -18,6 +18,7 @@ BUDGETS='
 service          200
 service-sklearn  420
 init-container   120
+operator         160
 '
 
 case ${1:-} in -h|--help) sed -n '2,/^[^#]/{/^#/s/^# \{0,1\}//p}' "$0"; exit ;; esac
@@ -41,6 +42,11 @@ done
 
 over=()
 report=$(printf '%-30s %7s %7s %7s %7s\n' image size added budget seconds)
+# The operator renders the chart with helm: the program goes into the build context, where the Dockerfile finds it.
+stage_helm() {
+  local helm; helm=$(. scripts/cluster/lib.sh; [ -x "$BIN/helm" ] || scripts/cluster/build.sh helm >&2; readlink -f "$BIN/helm")
+  mkdir -p build; cmp -s "$helm" build/helm || install -m 755 "$helm" build/helm
+}
 build() { # target, tag, more flags
   local target=$1 name=modelport/$1:$2 started=$SECONDS bytes added; shift 2
   # shellcheck disable=SC2086  # flags are words
@@ -54,6 +60,7 @@ build() { # target, tag, more flags
 }
 
 for target in "${targets[@]}"; do
+  [ "$target" != operator ] || stage_helm
   if [ "$target" = service-sklearn ]; then
     for minor in $(sklearn_minors); do build "$target" "sklearn$minor" --build-arg SKLEARN="$minor"; done
     $DOCKER tag "modelport/$target:sklearn$minor" "modelport/$target:$version"

@@ -3,6 +3,8 @@
 `k8s/base/values.yaml` becomes the base. Every other `values.yaml` below k8s/ stands for base values plus its own, and
 becomes only what differs: `resources.yaml` has the objects that are new, `patch.yaml` a strategic merge patch of the
 others, `settings.env` the settings. A ConfigMap of settings is left to kustomize, whose hashed names roll the pods.
+
+`k8s/crd` and `k8s/operator` are what the operator's own chart renders with its defaults.
 """
 
 import argparse
@@ -17,6 +19,7 @@ import yaml
 
 REPO = Path(__file__).parent.parent
 CHART = REPO / "charts" / "model-service"
+OPERATOR = REPO / "charts" / "model-operator"
 K8S = REPO / "k8s"
 RELEASE, NAMESPACE = "model-service", "models"
 OF_HELM = {"app.kubernetes.io/managed-by", "helm.sh/chart"}
@@ -33,17 +36,38 @@ Objects = dict[tuple[str, str], Any]
 def chart_objects(*values: Path) -> Objects:
     """What the chart renders, by kind and name, without what belongs to helm."""
     flags = [flag for path in values for flag in ("--values", str(path))]
-    command = [_helm(), "template", RELEASE, str(CHART), "--namespace", NAMESPACE, "--no-hooks", *flags]
+    objects = _rendered(RELEASE, CHART, NAMESPACE, *flags)
+    for item in objects:
+        if item["kind"] == "Deployment":
+            item["spec"]["template"]["metadata"]["annotations"].pop("checksum/config")
+    return {(item["kind"], item["metadata"]["name"]): item for item in objects}
+
+
+def _rendered(release: str, chart: Path, namespace: str, *flags: str) -> list[Any]:
+    command = [_helm(), "template", release, str(chart), "--namespace", namespace, "--no-hooks", *flags]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     if result.returncode:
-        sys.exit(f"k8s_manifests.py: {', '.join(map(str, values))}: {result.stderr}")
+        sys.exit(f"k8s_manifests.py: {' '.join(command)}: {result.stderr}")
     objects = [item for item in yaml.safe_load_all(result.stdout) if item]
     for item in objects:
         labels = item["metadata"]["labels"]
         item["metadata"]["labels"] = {name: text for name, text in labels.items() if name not in OF_HELM}
-        if item["kind"] == "Deployment":
-            item["spec"]["template"]["metadata"]["annotations"].pop("checksum/config")
-    return {(item["kind"], item["metadata"]["name"]): item for item in objects}
+    return objects
+
+
+def operator_manifests() -> dict[Path, str]:
+    """The operator with the defaults of its chart, and the definition of its resource."""
+    objects = _rendered("modelport", OPERATOR, "modelport-system", "--set", "crds.install=false")
+    for item in objects:  # the rest has no namespace, or says it
+        if item["kind"] in {"Deployment", "ServiceAccount"}:
+            item["metadata"]["namespace"] = "modelport-system"
+    text = "# Written by scripts/k8s_manifests.py from charts/model-operator.\n"
+    text += yaml.safe_dump_all(objects, sort_keys=False, width=1000)
+    definition = OPERATOR / "files" / "modeldeployments.yaml"
+    return {
+        K8S / "operator" / "resources.yaml": text,
+        K8S / "crd" / definition.name: definition.read_text("utf-8"),
+    }
 
 
 def _helm() -> str:
@@ -102,7 +126,7 @@ def manifests() -> dict[Path, str]:
     """Everything that should be below k8s/."""
     base_values = K8S / "base" / "values.yaml"
     base = chart_objects(base_values)
-    found = {base_values.parent / name: text for name, text in difference({}, base).items()}
+    found = {base_values.parent / name: text for name, text in difference({}, base).items()} | operator_manifests()
     for values in sorted(K8S.rglob("values.yaml")):
         if values != base_values:
             files = difference(base, chart_objects(base_values, values))

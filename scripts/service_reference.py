@@ -9,15 +9,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from fastapi.openapi.utils import get_openapi
 from fastapi.testclient import TestClient
 from pages import DOCS, cell, rewrite, table
 
+from model_service.api.admin import router as admin_router
 from model_service.app import create_app
 from model_service.settings import LATENCY_BUCKETS, Settings
 from model_service.telemetry.metrics import METRICS, Metric
 from model_service.telemetry.totals import INFO, WORKERS
 
 RELEASES = Path(__file__).parent.parent / "tests" / "releases"
+BUCKETS = {"latency": " Seconds; buckets by setting.", "baseline": " Buckets of the bundle's baseline."}
 SCHEMAS = ("Features", "PredictRequest", "BatchRequest", "Prediction", "BatchPrediction", "Error")
 
 
@@ -35,6 +38,16 @@ def requests() -> str:
         for path, methods in document()["paths"].items()
         for method, operation in methods.items()
     )
+
+
+def admin() -> str:
+    """A section for each request to the admin port."""
+    paths = get_openapi(title="", version="", routes=admin_router.routes)["paths"]
+    operations = {f"{verb.upper()} {path}": each for path, verbs in paths.items() for verb, each in verbs.items()}
+    for operation in operations.values():
+        if operation["responses"].get("422", {}).get("description") == "Validation Error":
+            del operation["responses"]["422"]  # the framework's own; names in paths are text
+    return "\n".join(_request(name, operation) for name, operation in operations.items())
 
 
 def _request(name: str, operation: Any) -> str:
@@ -80,11 +93,9 @@ def _metrics() -> Iterator[tuple[str, ...]]:
 
 
 def _buckets(metric: Metric) -> str:
-    if not metric.buckets:
-        return ""
-    if metric.buckets == "latency":
-        return " Seconds; buckets by setting."
-    return f" Buckets {', '.join(f'{bound:g}' for bound in metric.buckets)}."
+    if isinstance(metric.buckets, str):
+        return BUCKETS[metric.buckets]
+    return f" Buckets {', '.join(f'{bound:g}' for bound in metric.buckets)}." if metric.buckets else ""
 
 
 def buckets() -> str:
@@ -93,7 +104,7 @@ def buckets() -> str:
 
 
 PAGES = {
-    DOCS / "api.md": {"api: requests": requests, "api: schemas": schemas},
+    DOCS / "api.md": {"api: requests": requests, "api: schemas": schemas, "api: admin": admin},
     DOCS / "metrics.md": {"metrics: table": metrics, "metrics: buckets": buckets},
 }
 

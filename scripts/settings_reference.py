@@ -16,7 +16,7 @@ Setting = tuple[str, Any, str]
 
 def service_settings() -> Iterator[Setting]:
     """Name, default and meaning of each setting of the service."""
-    for name, field in service.Settings.model_fields.items():
+    for name, field in service.FIELDS.items():
         yield f"{service.PREFIX}{name.upper()}", field.default, field.description or ""
 
 

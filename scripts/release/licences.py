@@ -18,6 +18,7 @@ CLASSIFIERS = {
     "BSD License": "BSD-3-Clause",
     "MIT License": "MIT",
     "Mozilla Public License 2.0 (MPL 2.0)": "MPL-2.0",
+    "Python Software Foundation License": "PSF-2.0",
 }
 """SPDX names of what older metadata call a licence."""
 KNOWN = {"skops": "MIT"}

@@ -6,7 +6,7 @@ from typing import Any
 from support.chart import CHART, URI, VALUE_SETS, Render, complaints_of_the_api, mounts, render, run_helm, template
 
 FOREIGN = {"PodMonitor", "PrometheusRule", "ScaledObject", "ServiceMonitor", "HTTPRoute"}
-WITH_FOREIGN = {"keda", "keda-prometheus", "keda-to-zero", "monitoring", "network", "pod-monitor", "tls"}
+WITH_FOREIGN = {"access", "keda", "keda-prometheus", "keda-to-zero", "monitoring", "network", "pod-monitor", "tls"}
 # The volumes of the `restricted` level.
 VOLUMES = {
     "configMap", "csi", "downwardAPI", "emptyDir", "ephemeral", "image", "persistentVolumeClaim", "projected", "secret",
@@ -117,9 +117,9 @@ def test_no_container_but_the_fetcher_writes_the_model(rendered: Render, value_s
     if value_set.name == "baked-values.yaml":
         assert of_service == []
     elif value_set.name == "claim-values.yaml":  # whose values ask for it
-        assert [mount["readOnly"] for mount in of_service] == [False]
+        assert [mount.get("readOnly", False) for mount in of_service] == [False]
     else:
-        assert [mount["readOnly"] for mount in of_service] == [True]
+        assert [mount.get("readOnly", False) for mount in of_service] == [True]
 
 
 def test_every_mount_has_its_volume(rendered: Render) -> None:

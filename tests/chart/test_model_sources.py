@@ -1,5 +1,6 @@
 """Where the model comes from: fetched, mounted or baked in; with which credentials, authorities and proxies."""
 
+import pytest
 from support.chart import URI, given, mounts, render, variables
 
 PIN = f"sha256:{'0' * 64}"
@@ -7,12 +8,33 @@ PIN = f"sha256:{'0' * 64}"
 
 def test_a_claim_is_mounted_as_it_is() -> None:
     rendered = render(given("claim"))
-    assert "initContainers" not in rendered.pod
     assert rendered.volumes["models"]["persistentVolumeClaim"] == {"claimName": "models", "readOnly": False}
     mount = mounts(rendered.service)["/mnt/models/churn/3"]
-    assert (mount["subPath"], mount["readOnly"]) == ("churn/3", False)
+    assert (mount["subPath"], "readOnly" in mount) == ("churn/3", False)
     env = variables(rendered.service)
     assert (env["MODELPORT_MODEL_ROOT"], env["MODELPORT_MODEL_DIGEST"]) == ("/mnt/models", PIN)
+
+
+@pytest.mark.parametrize("case", ["claim", "model-image"])
+def test_what_is_mounted_is_verified_first_where_it_lies_and_read_only(case: str) -> None:
+    rendered = render(given(case))
+    env = variables(rendered.fetch)
+    assert (env["MODELPORT_FETCH_IN_PLACE"], env["MODELPORT_FETCH_DIGEST"]) == ("true", PIN)
+    assert env["MODELPORT_FETCH_ROOT"] == variables(rendered.service)["MODELPORT_MODEL_ROOT"]
+    assert "MODELPORT_FETCH_URI" not in env
+    (path,) = (path for path in mounts(rendered.service) if path.startswith("/mnt/models"))
+    assert mounts(rendered.fetch)[path] == mounts(rendered.service)[path] | {"readOnly": True}
+
+
+@pytest.mark.parametrize("path", ["/mnt/models", "/mnt/models/churn", "/mnt/models/churn/3"])
+def test_a_claim_may_hold_a_root_a_folder_of_versions_or_one_bundle(path: str) -> None:
+    rendered = render({"model": {"existingClaim": "models", "mountPath": path}})
+    assert {path} < set(mounts(rendered.fetch)) & set(mounts(rendered.service))
+
+
+def test_what_is_fetched_is_not_verified_in_place() -> None:
+    assert "MODELPORT_FETCH_IN_PLACE" not in variables(render(URI).fetch)
+    assert mounts(render(URI).fetch)["/mnt/models"] == {"name": "models", "mountPath": "/mnt/models"}
 
 
 def test_a_claim_is_read_only_unless_told_otherwise() -> None:
@@ -23,7 +45,6 @@ def test_a_claim_is_read_only_unless_told_otherwise() -> None:
 
 def test_an_image_is_mounted_as_a_volume() -> None:
     rendered = render(given("model-image"))
-    assert "initContainers" not in rendered.pod
     assert rendered.volumes["models"]["image"] == {
         "reference": f"registry.example.com/models/churn@sha256:{'3' * 64}",
         "pullPolicy": "Always",

@@ -13,8 +13,9 @@ from model_service.telemetry.totals import INFO, WORKERS
 
 OWN = {"namespace": "models", "app_kubernetes_io_name": "model-service", "app_kubernetes_io_instance": "first"}
 ALERTS = {
-    "ModelportDown", "ModelportHighErrorRate", "ModelportHighLatency", "ModelportOverloaded", "ModelportWorkersMissing",
-    "ModelportModelNotReady", "ModelportRolloutStuck",
+    "ModelportDown", "ModelportHighErrorRate", "ModelportHighLatency", "ModelportOverloaded", "ModelportScoreShift",
+    "ModelportWorkersMissing",
+    "ModelportLimitsNotShared", "ModelportModelNotReady", "ModelportRolloutStuck",
 }  # fmt: skip
 FOREIGN = "kube_deployment_status_condition"  # of kube-state-metrics
 SUFFIXES = {"histogram": ("_bucket", "_sum", "_count"), "counter": ("",), "gauge": ("",)}

@@ -16,7 +16,7 @@ MAKEFILE = (REPO / "Makefile").read_text()
 WORKFLOWS = sorted((REPO / ".github" / "workflows").glob("*.yml"))
 NEEDED = (
     "pyproject.toml", "CHANGELOG.md", "artifact/model_artifact/__init__.py", "charts/model-service/Chart.yaml",
-    "scripts/release.sh", "scripts/cluster/lib.sh", "scripts/cluster/versions.env",
+    "charts/model-operator/Chart.yaml", "scripts/release.sh", "scripts/cluster/lib.sh", "scripts/cluster/versions.env",
 )  # fmt: skip
 
 
@@ -57,6 +57,12 @@ def test_a_clean_tree_whose_versions_agree_can_be_released(tree: Path) -> None:
         ),
         ("charts/model-service/Chart.yaml", 'appVersion: "', 'appVersion: "9', "appVersion is not"),
         ("charts/model-service/Chart.yaml", "\nversion: ", "\nversion: 9", "Chart.yaml: version is not"),
+        (
+            "charts/model-operator/Chart.yaml",
+            "\nversion: ",
+            "\nversion: 9",
+            "model-operator/Chart.yaml: version is not",
+        ),
         ("CHANGELOG.md", "\n## [0", "\n## [9", "CHANGELOG.md has no section"),
         ("LICENSE", "", "text", "working tree has changes"),
     ],

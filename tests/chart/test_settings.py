@@ -1,11 +1,12 @@
 """How values become the settings of service and fetcher."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import yaml
 from support.chart import CHART, URI, given, render, variables
 
-from model_service.settings import PREFIX, Settings
+from model_service.settings import FIELDS, PREFIX, Settings, load_settings
 
 COLLECTOR = {"tracing": {"enabled": True, "endpoint": "http://collector:4318"}}
 
@@ -14,15 +15,21 @@ def schema() -> Any:
     return yaml.safe_load((CHART / "values.schema.json").read_text())
 
 
+def names(told: Any, prefix: str = "") -> Iterator[str]:
+    for name, each in told["properties"].items():
+        yield from names(each, f"{prefix}{name}__") if "properties" in each else [f"{prefix}{name}"]
+
+
 def test_every_setting_of_the_service_has_exactly_one_place() -> None:
     """A plain one is a key of `config`, the others are set by the chart from its own values."""
-    plain = set(schema()["properties"]["config"]["properties"])
+    plain = set(names(schema()["properties"]["config"]))
     env: dict[str, Any] = {}
-    for name in ("pinned", "bare-file"):
+    for name in ("pinned", "bare-file", "versions"):
         env |= variables(render(given(name)).service)
     owned = {name.removeprefix(PREFIX).lower() for name in env if name.startswith(PREFIX)}
-    assert plain | owned == set(Settings.model_fields)
-    assert plain & owned == {"worker_timeout_seconds"}  # derived from the request's time unless it is given
+    assert plain | owned == set(FIELDS)
+    # One is derived from the request's time unless it is given, the other gathers the pins of `versions` too.
+    assert plain & owned == {"worker_timeout_seconds", "version_digests"}
     assert "worker_timeout_seconds" not in variables(render(given("tls")).service)
 
 
@@ -40,6 +47,13 @@ def test_config_becomes_environment_that_the_service_reads_as_meant() -> None:
     settings = Settings.model_validate({name.removeprefix(PREFIX).lower(): text for name, text in data.items()})
     assert {name: getattr(settings, name) for name in config} == config
     assert data["MODELPORT_MAX_BODY_BYTES"] == "123456789"
+
+
+def test_settings_of_a_group_are_a_map_of_their_own() -> None:
+    config = {"access": {"token_seconds": 60, "jwt_required_claims": ["a", "b"]}, "workers": 2}
+    data = render(URI | {"config": config}).one("ConfigMap")["data"]
+    settings, _ = load_settings(environment=data)
+    assert (settings.access.token_seconds, settings.access.jwt_required_claims, settings.workers) == (60, ("a", "b"), 2)
 
 
 def test_a_changed_setting_rolls_the_pods_and_a_changed_service_does_not() -> None:

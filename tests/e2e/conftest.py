@@ -62,7 +62,7 @@ def row(data: Any) -> dict[str, Any]:
     return {"features": data.data.iloc[0].to_dict()}
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def values() -> Callable[..., dict[str, Any]]:
     """Chart values for a model in the emulated bucket; keywords replace top-level keys."""
 

@@ -1,5 +1,6 @@
 """Estimators that misbehave as they are told to by their input: bundles of tests unpickle them from here."""
 
+import os
 import threading
 import time
 from typing import Any
@@ -67,3 +68,31 @@ class Threads(Slow):
 
     def predict(self, X: Any) -> Any:  # noqa: N803
         return np.full(len(X), max(pool["num_threads"] for pool in threadpool_info()))
+
+
+class Says(Slow):
+    """Answers a number of its own to rows that are not negative, and fails for the others."""
+
+    def __init__(self, number: float = 0.0) -> None:
+        self.number = number
+
+    def predict(self, X: Any) -> Any:  # noqa: N803
+        values = np.asarray(X)[:, 0]
+        if (values < 0).any():
+            raise ValueError("it cannot bear negative numbers")
+        return np.full(len(values), self.number)
+
+
+class Hangs(Slow):
+    """Does not come back."""
+
+    def predict(self, X: Any) -> Any:  # noqa: N803
+        threading.Event().wait()
+        return np.asarray(X)[:, 0]
+
+
+class Dies(Slow):
+    """Ends its process where it is unpickled."""
+
+    def __setstate__(self, state: Any) -> None:
+        os._exit(1)

@@ -1,5 +1,6 @@
 """A paced load over keep-alive connections that counts every answer and every broken connection."""
 
+import socket
 import threading
 import time
 from collections import Counter
@@ -9,6 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import urllib3
+
+REACHED_WITHIN = 30.0
+"""Seconds in which a new Service must take connections; its pods are ready before the node knows the way to them."""
 
 
 @dataclass
@@ -43,6 +47,7 @@ class Load:
     @contextmanager
     def running(self) -> Iterator["Load"]:
         """Keep the load on for the length of the block."""
+        self._reach()
         threads = [threading.Thread(target=self._connection) for _ in range(self.connections)]
         for thread in threads:
             thread.start()
@@ -52,6 +57,19 @@ class Load:
             self._stop.set()
             for thread in threads:
                 thread.join()
+
+    def _reach(self) -> None:
+        address = urllib3.util.parse_url(self.url)
+        until = time.monotonic() + REACHED_WITHIN
+        while True:
+            try:
+                socket.create_connection((address.host, address.port or 80), timeout=1).close()
+            except OSError:
+                if time.monotonic() > until:
+                    raise
+                time.sleep(0.05)
+            else:
+                return
 
     def _connection(self) -> None:
         interval = self.connections / self.rate

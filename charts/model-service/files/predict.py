@@ -1,9 +1,11 @@
 """What `helm test` runs, with the service image's own Python: one real prediction through the Service.
 
 Arguments: the Service's address, and the request as JSON; an empty one takes the example of the model's own document.
+A credential, if one is asked for, is in API_KEY.
 """
 
 import json
+import os
 import ssl
 import sys
 import time
@@ -19,7 +21,8 @@ ANY_CERTIFICATE.verify_mode = ssl.CERT_NONE  # the Service's name inside the clu
 def call(url, body=None):
     """Return the JSON answer; a Service whose first pod is just becoming ready is asked again."""
     data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(url, data, {"Content-Type": "application/json"})  # noqa: S310 - the chart's own address
+    headers = {"Content-Type": "application/json"} | ({"X-API-Key": key} if (key := os.environ.get("API_KEY")) else {})
+    request = urllib.request.Request(url, data, headers)  # noqa: S310 - the chart's own address
     for _ in range(ATTEMPTS):
         try:
             with urllib.request.urlopen(request, timeout=10, context=ANY_CERTIFICATE) as response:  # noqa: S310

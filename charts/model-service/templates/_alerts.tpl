@@ -31,12 +31,26 @@ ModelportOverloaded:
     sum(rate({{ printf $answers ",outcome=~\"overload|deadline\"" }}[5m]))
       / sum(rate({{ printf $answers "" }}[5m])) > {{ $rules.overloadRatio }}
   summary: More than {{ mulf $rules.overloadRatio 100 }} % of the requests are refused for overload or too late.
+ModelportScoreShift:
+  severity: warning
+  for: 1h
+  expr: |-
+    max by (model_name, model_version) (model_score_shift{ {{- $series -}} }) > {{ $rules.scoreShift }}
+      and sum by (model_name, model_version) (rate(model_batches_total{ {{- $series -}} }[1h])) > 0
+  summary: A version predicts otherwise than for its training sample.
 ModelportWorkersMissing:
   severity: warning
   for: 5m
   expr: |-
     service_workers{ {{- $series -}} ,state="live"} < ignoring(state) service_workers{ {{- $series -}} ,state="configured"}
   summary: Fewer workers live than are configured.
+{{- if dig "limits" "redis_url" "" .Values.config }}
+ModelportLimitsNotShared:
+  severity: warning
+  for: 5m
+  expr: max by (pod) (rate_limit_fallback{ {{- $series -}} }) == 1
+  summary: A pod counts for the rate limits on its own, because the Redis does not answer it.
+{{- end }}
 ModelportModelNotReady:
   severity: critical
   for: 10m

@@ -3,6 +3,8 @@
 {{- include "model-service.checkModel" . }}
 {{- include "model-service.checkScaling" . }}
 {{- include "model-service.checkSettings" . }}
+{{- include "model-service.checkScrapes" . }}
+{{- include "model-service.checkVersions" . }}
 {{- if and .Values.tracing.enabled (not .Values.tracing.endpoint) }}
 {{- fail "tracing.endpoint: missing; name the collector, for example http://otel-collector.observability:4318" }}
 {{- end }}
@@ -45,6 +47,46 @@
 {{- end }}
 {{- if and (hasKey $config "worker_timeout_seconds") (le (int64 $config.worker_timeout_seconds) (int64 .Values.drain.requestTimeoutSeconds)) }}
 {{- fail (printf "config.worker_timeout_seconds: %d must be more than drain.requestTimeoutSeconds %d, or workers are replaced while they answer; raise it or leave it out" (int64 $config.worker_timeout_seconds) (int64 .Values.drain.requestTimeoutSeconds)) }}
+{{- end }}
+{{- end }}
+
+{{- define "model-service.checkVersions" -}}
+{{- $values := .Values }}
+{{- if and $values.versions (not $values.model.uri) }}
+{{- fail "versions: only fetched versions lie beside each other; a claim, an image or the service's own image holds them all as <name>/<version>/ (mount it at /mnt/models)" }}
+{{- end }}
+{{- if and $values.versions (not (or $values.model.version $values.model.digest)) }}
+{{- fail "model.version: missing; with versions beside it, say which version requests get that name none (or pin it with model.digest)" }}
+{{- end }}
+{{- range $index, $version := $values.versions }}
+{{- if and $version.digest $version.sha256 }}
+{{- fail (printf "versions[%d]: give digest for a bundle or sha256 for a bare model file, not both" $index) }}
+{{- end }}
+{{- if and $values.config.require_pinned (not (or $version.digest $version.sha256)) }}
+{{- fail (printf "config.require_pinned: versions[%d] is not pinned; set its digest (a bundle) or sha256 (a bare model file)" $index) }}
+{{- end }}
+{{- end }}
+{{- if and $values.trafficConfigMap $values.traffic.models }}
+{{- fail "traffic.models: trafficConfigMap names a ConfigMap that somebody else writes; give one of the two" }}
+{{- end }}
+{{- if and $values.admin.enabled (not (or $values.admin.existingSecret (include "model-service.guarded" .))) }}
+{{- fail "admin.existingSecret: missing; name the Secret with the token that commands must bear, for example made by: kubectl create secret generic modelport-admin --from-literal=token=$(openssl rand -hex 32)" }}
+{{- end }}
+{{- end }}
+
+{{/* Who reads /metrics must be let in. */}}
+{{- define "model-service.checkScrapes" -}}
+{{- $scaling := .Values.autoscaling }}
+{{- if and (include "model-service.guarded" .) (not (dig "access" "open_metrics" false .Values.config)) }}
+{{- if and (ne .Values.metrics.monitor "none") (not .Values.metrics.apiKey.existingSecret) }}
+{{- fail "metrics.apiKey.existingSecret: missing; /metrics asks for a credential, so give the monitor an API key of role metrics, or set config.access.open_metrics" }}
+{{- end }}
+{{- if .Values.metrics.annotations }}
+{{- fail "metrics.annotations: scrapes by annotation show no credential; set config.access.open_metrics, or use metrics.monitor with metrics.apiKey" }}
+{{- end }}
+{{- if and $scaling.enabled (eq $scaling.scaler "keda") (not (or $scaling.keda.triggers $scaling.keda.prometheusAddress)) }}
+{{- fail "autoscaling: KEDA shows the pods no credential; set config.access.open_metrics, autoscaling.keda.prometheusAddress or autoscaling.keda.triggers" }}
+{{- end }}
 {{- end }}
 {{- end }}
 

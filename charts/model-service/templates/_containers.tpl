@@ -16,7 +16,7 @@ env:
 resources:
   {{- toYaml .Values.initContainer.resources | nindent 2 }}
 volumeMounts:
-  - {name: models, mountPath: /mnt/models}
+  {{- include "model-service.modelMount" (list . (eq .Values.model.uri "")) | nindent 2 }}
   - {name: tmp, mountPath: /tmp}
   {{- if include "model-service.caVolume" . }}
   - {name: ca, mountPath: /etc/modelport/ca, readOnly: true}
@@ -35,6 +35,9 @@ securityContext:
   {{- toYaml .Values.securityContext | nindent 2 }}
 ports:
   - {name: http, containerPort: 8000}
+  {{- if .Values.admin.enabled }}
+  - {name: admin, containerPort: {{ .Values.admin.port }}}
+  {{- end }}
 envFrom:
   - configMapRef: {name: {{ include "model-service.fullname" . }}}
   {{- with .Values.extraEnvFrom }}
@@ -50,8 +53,14 @@ env:
 resources:
   {{- toYaml .Values.resources | nindent 2 }}
 volumeMounts:
-  {{- include "model-service.modelMount" . | nindent 2 }}
+  {{- include "model-service.modelMount" (list . (or (ne .Values.model.uri "") .Values.model.readOnly)) | nindent 2 }}
   - {name: tmp, mountPath: /tmp}
+  {{- if include "model-service.trafficConfigMap" . }}
+  - {name: traffic, mountPath: /etc/modelport/traffic, readOnly: true}
+  {{- end }}
+  {{- range $name, $_ := fromYaml (include "model-service.secretFiles" .) }}
+  - {name: {{ $name }}, mountPath: /etc/modelport/{{ $name }}, readOnly: true}
+  {{- end }}
   {{- with .Values.extraVolumeMounts }}
   {{- toYaml . | nindent 2 }}
   {{- end }}

@@ -2,8 +2,18 @@
 
 {{/* Plain settings: the data of the ConfigMap. */}}
 {{- define "model-service.config" -}}
-{{- range $name, $value := .Values.config }}
-MODELPORT_{{ upper $name }}: {{ include "model-service.text" $value | quote }}
+{{- include "model-service.settings" (list "MODELPORT_" .Values.config) }}
+{{- end }}
+
+{{/* Settings as environment: (list <prefix of the variables> <settings>); those of a group follow its name and __. */}}
+{{- define "model-service.settings" -}}
+{{- $prefix := index . 0 }}
+{{- range $name, $value := index . 1 }}
+{{- if kindIs "map" $value }}
+{{- include "model-service.settings" (list (printf "%s%s__" $prefix (upper $name)) $value) }}
+{{- else }}
+{{ $prefix }}{{ upper $name }}: {{ include "model-service.text" $value | quote }}
+{{- end }}
 {{- end }}
 {{- end }}
 
@@ -19,8 +29,13 @@ MODELPORT_{{ upper $name }}: {{ include "model-service.text" $value | quote }}
 {{- end }}
 
 {{- define "model-service.fetchEnv" -}}
+{{- if .Values.model.uri }}
 - name: MODELPORT_FETCH_URI
   value: {{ .Values.model.uri | quote }}
+{{- else }}
+- name: MODELPORT_FETCH_IN_PLACE
+  value: "true"
+{{- end }}
 - name: MODELPORT_FETCH_ROOT
   value: /mnt/models
 {{- include "model-service.modelEnv" (list "MODELPORT_FETCH_" .Values.model) }}
@@ -53,6 +68,14 @@ MODELPORT_{{ upper $name }}: {{ include "model-service.text" $value | quote }}
 - name: MODELPORT_MODEL_ROOT
   value: /mnt/models
 {{- include "model-service.modelEnv" (list "MODELPORT_MODEL_" .Values.model) }}
+{{- $pins := get .Values.config "version_digests" | default list }}
+{{- range .Values.versions }}
+{{- $pins = concat $pins (compact (list .digest .sha256)) }}
+{{- end }}
+{{- with and .Values.versions $pins }}
+- name: MODELPORT_VERSION_DIGESTS
+  value: {{ join "," . | quote }}
+{{- end }}
 - name: MODELPORT_DRAIN_DELAY_SECONDS
   value: {{ .Values.drain.delaySeconds | quote }}
 - name: MODELPORT_REQUEST_TIMEOUT_SECONDS
@@ -60,6 +83,20 @@ MODELPORT_{{ upper $name }}: {{ include "model-service.text" $value | quote }}
 {{- if not (hasKey .Values.config "worker_timeout_seconds") }}
 - name: MODELPORT_WORKER_TIMEOUT_SECONDS
   value: {{ max 60 (add .Values.drain.requestTimeoutSeconds 30) | quote }}
+{{- end }}
+{{- if .Values.admin.enabled }}
+- name: MODELPORT_ADMIN__PORT
+  value: {{ .Values.admin.port | quote }}
+- name: MODELPORT_ADMIN__HOST
+  value: 0.0.0.0
+{{- end }}
+{{- if include "model-service.trafficConfigMap" . }}
+- name: MODELPORT_TRAFFIC_FILE
+  value: /etc/modelport/traffic/traffic.json
+{{- end }}
+{{- range $name, $file := fromYaml (include "model-service.secretFiles" .) }}
+- name: MODELPORT_{{ $file.setting }}
+  value: /etc/modelport/{{ $name }}/{{ $file.from.key }}
 {{- end }}
 {{- if .Values.tracing.enabled }}
 {{ include "model-service.tracingEnv" . | trim }}

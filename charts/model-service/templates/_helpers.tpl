@@ -59,14 +59,23 @@ labels:
 {{- end }}
 {{- end }}
 
-{{/* A value as the text of an environment variable. Large numbers would print as 1e+07 otherwise. */}}
+{{/* A value as the text of an environment variable: commas between texts, and otherwise JSON, which keeps 10000000. */}}
 {{- define "model-service.text" -}}
-{{- if kindIs "string" . }}{{ . }}{{ else if kindIs "slice" . }}{{ join "," . }}{{ else }}{{ toJson . }}{{ end }}
+{{- if kindIs "string" . }}{{ . }}
+{{- else if and (kindIs "slice" .) (not (kindIs "map" (first .))) }}{{ join "," . }}
+{{- else }}{{ toJson . }}
+{{- end }}
 {{- end }}
 
 {{/* https when the service has a certificate. */}}
 {{- define "model-service.scheme" -}}
 {{- ternary "https" "http" (hasKey .Values.config "tls_cert_file") }}
+{{- end }}
+
+{{/* Not empty when only those are answered who show a credential. */}}
+{{- define "model-service.guarded" -}}
+{{- $access := .Values.access }}
+{{- with coalesce $access.keys.existingSecret $access.users.existingSecret $access.tokenKey.existingSecret (dig "access" "jwt_issuer" "" .Values.config) }}{{ . }}{{ end }}
 {{- end }}
 
 {{/* Least number of pods that the release has while nothing is wrong. */}}

@@ -19,13 +19,18 @@ enableServiceLinks: false
 terminationGracePeriodSeconds: {{ include "model-service.gracePeriod" . }}
 securityContext:
   {{- toYaml .Values.podSecurityContext | nindent 2 }}
-{{- if or .Values.extraInitContainers .Values.model.uri }}
+{{- if or .Values.extraInitContainers (not .Values.model.baked) }}
 initContainers:
   {{- with .Values.extraInitContainers }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
-  {{- if .Values.model.uri }}
+  {{- if not .Values.model.baked }}
   - {{- include "model-service.overlaid" (list (include "model-service.fetchContainer" .) .Values.overlay.fetch) | nindent 4 }}
+  {{- end }}
+  {{- range $index, $version := .Values.versions }}
+  {{- $context := dict "Chart" $.Chart "Release" $.Release "Values" (merge (dict "model" $version) (omit $.Values "model")) }}
+  {{- $named := merge (dict "name" (printf "fetch-%d" (add1 $index))) $.Values.overlay.fetch }}
+  - {{- include "model-service.overlaid" (list (include "model-service.fetchContainer" $context) $named) | nindent 4 }}
   {{- end }}
 {{- end }}
 containers:

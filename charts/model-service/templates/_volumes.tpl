@@ -14,13 +14,15 @@ image:
 {{- end }}
 {{- end }}
 
-{{/* Where it is mounted in a container that only reads it. */}}
+{{/* Where it is mounted in a container: (list <root context> <whether that one may only read>). */}}
 {{- define "model-service.modelMount" -}}
-{{- $model := .Values.model }}
+{{- $model := (index . 0).Values.model }}
 {{- if not $model.baked }}
 - name: models
   mountPath: {{ ternary "/mnt/models" $model.mountPath (ne $model.uri "") }}
-  readOnly: {{ or (ne $model.uri "") $model.readOnly }}
+  {{- if index . 1 }}
+  readOnly: true
+  {{- end }}
   {{- with $model.subPath }}
   subPath: {{ . }}
   {{- end }}
@@ -37,6 +39,25 @@ secret: {secretName: {{ . }}}
 {{- end }}
 {{- end }}
 
+{{/* Files of the service that come from Secrets: by volume, the setting that names the file and where it comes from.
+Whole folders are mounted, so that a change reaches the running pods. */}}
+{{- define "model-service.secretFiles" -}}
+{{- $access := .Values.access }}{{ $limits := .Values.limits }}
+{{- $files := list
+  (list "admin" "ADMIN__TOKEN_FILE" (ternary .Values.admin dict .Values.admin.enabled))
+  (list "access-keys" "ACCESS__KEYS_FILE" $access.keys)
+  (list "access-users" "ACCESS__USERS_FILE" $access.users)
+  (list "access-token-key" "ACCESS__TOKEN_KEY_FILE" $access.tokenKey)
+  (list "access-jwt-ca" "ACCESS__JWT_CA_FILE" $access.jwtCa)
+  (list "limits-redis-password" "LIMITS__REDIS_PASSWORD_FILE" $limits.redisPassword)
+  (list "limits-redis-ca" "LIMITS__REDIS_CA_FILE" $limits.redisCa) }}
+{{- range $files }}
+{{- if (index . 2).existingSecret }}
+{{ index . 0 }}: {setting: {{ index . 1 }}, from: {{ toJson (index . 2) }}}
+{{- end }}
+{{- end }}
+{{- end }}
+
 {{- define "model-service.volumes" -}}
 {{- with include "model-service.modelVolume" . | trim }}
 - name: models
@@ -47,6 +68,15 @@ secret: {secretName: {{ . }}}
 {{- with include "model-service.caVolume" . | trim }}
 - name: ca
   {{- . | nindent 2 }}
+{{- end }}
+{{- with include "model-service.trafficConfigMap" . }}
+# Not there yet, or gone: every request gets the default version.
+- name: traffic
+  configMap: {name: {{ . }}, optional: true}
+{{- end }}
+{{- range $name, $file := fromYaml (include "model-service.secretFiles" .) }}
+- name: {{ $name }}
+  secret: {secretName: {{ $file.from.existingSecret }}, items: [{key: {{ $file.from.key }}, path: {{ $file.from.key }}}]}
 {{- end }}
 {{- with .Values.extraVolumes }}
 {{ toYaml . }}

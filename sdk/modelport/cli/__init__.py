@@ -2,13 +2,29 @@
 
 import click
 
-from modelport.cli import doctor, fetch, inspect, pack, push, serve, settings, verify, versions
+from modelport.cli import (
+    doctor,
+    fetch,
+    inspect,
+    keys,
+    models,
+    pack,
+    push,
+    rollout,
+    serve,
+    settings,
+    traffic,
+    verify,
+    versions,
+)
 from modelport.cli.group import Program
 
 COMMANDS = {
     "Make a bundle and look at it": (pack.command, inspect.command, verify.command),
     "Deliver it": (push.command, versions.command),
     "Run it": (serve.command, fetch.command),
+    "Let somebody in": (keys.command,),
+    "Move traffic": (models.command, traffic.command, rollout.command),
     "Find out what is wrong": (doctor.command, settings.command),
 }
 

@@ -23,7 +23,7 @@ class Failure(Exception):
         self.exit_code = exit_code
 
 
-class Command(click.Command):
+class Exemplified(click.Command):
     """A command whose help ends with examples and, where they say more than success or failure, its exit codes."""
 
     def __init__(
@@ -42,6 +42,14 @@ class Command(click.Command):
         if self.exit_codes:
             with formatter.section("Exit codes"):
                 formatter.write_dl([(str(code), meaning) for code, meaning in self.exit_codes.items()])
+
+
+class Command(Exemplified):
+    """A command that does one thing."""
+
+
+class Group(Exemplified, click.Group):
+    """A command of several verbs."""
 
 
 class Program(click.Group):

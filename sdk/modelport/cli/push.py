@@ -7,11 +7,12 @@ from pathlib import Path
 
 import click
 
+from model_artifact.delivery import DeliveryError
 from modelport.cli.bar import Bar
 from modelport.cli.group import Command, Failure
 from modelport.cli.opened import bundle_directory
 from modelport.cli.table import human_size
-from modelport.pushing import Pushed, PushError, push
+from modelport.pushing import Pushed, push
 from modelport.pushing.places import scheme_of
 
 EXIT_CODES = {
@@ -49,7 +50,7 @@ def command(path: Path, uri: str, *, overwrite: bool, as_json: bool, **identity:
     try:
         with bundle_directory(path, **identity) as directory, Bar() as bar:
             pushed = push(directory, uri, overwrite=overwrite, tell=bar.tell)
-    except PushError as error:
+    except DeliveryError as error:
         raise Failure(str(error), error.exit_code) from error
     click.echo(json.dumps(dataclasses.asdict(pushed), indent=2) if as_json else _summary(pushed))
 

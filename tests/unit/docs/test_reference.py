@@ -12,9 +12,9 @@ import pytest
 from fastapi.openapi.utils import get_openapi
 
 from model_artifact import expressions, signature
+from model_artifact.delivery import DeliveryError
 from model_artifact.manifest import MODEL_SUFFIXES, Manifest
 from model_artifact.strict import camel
-from model_fetcher.errors import FetchError
 from model_fetcher.sources import SCHEMES
 from model_service.api.page import router as api_page
 from model_service.app import create_app
@@ -62,7 +62,7 @@ def test_every_error_of_the_service_is_documented() -> None:
 
 def test_every_exit_code_of_the_fetcher_is_documented() -> None:
     text = page("docs/fetching.md")
-    for kind in subclasses(FetchError):
+    for kind in subclasses(DeliveryError):
         assert f"| {kind.exit_code} | `{kind.reason}` |" in text
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from modelport.pushing.errors import Usage
+from model_artifact.delivery import Usage
 from modelport.pushing.places import bucket_and_key, local_path, version_uri
 
 
