@@ -11,10 +11,10 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from contextlib import suppress
 
 import msgspec
 
+from model_service import tasks
 from model_service.board import Board, State
 from model_service.errors import BudgetTooSmall, Conflict, LoadFailed, ModelNotFound, ServiceError, Unservable
 from model_service.loading import Preloaded
@@ -83,10 +83,7 @@ class Follower:
 
     async def stop(self) -> None:
         """Follow no more."""
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+        await tasks.cancel(self._task)
 
     async def _run(self) -> None:
         while True:

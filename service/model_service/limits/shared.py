@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from hashlib import sha256
 from typing import Any
 
+from model_service import tasks
 from model_service.limits.buckets import Charge, Taken
 from model_service.limits.client import connect
 from model_service.limits.settings import LimitsSettings
@@ -74,10 +75,7 @@ class SharedBuckets:
         """Leave the Redis."""
         self.answers = False
         for task in (self._search, self._sender):
-            if task is not None:
-                task.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await task
+            await tasks.cancel(task)
         await self._redis.aclose()
 
     async def take(self, charges: Sequence[Charge]) -> Taken | None:

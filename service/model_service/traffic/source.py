@@ -6,9 +6,9 @@ One worker looks for all of them, the one in the lowest slot that is taken.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from pathlib import Path
 
+from model_service import tasks
 from model_service.errors import LoadFailed, ServiceError
 from model_service.traffic.document import Traffic, TrafficInvalid, parse
 from model_service.traffic.orders import IN_FORCE, Desired, Orders
@@ -53,10 +53,7 @@ class TrafficFile:
 
     async def stop(self) -> None:
         """Look no more."""
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+        await tasks.cancel(self._task)
 
     async def _run(self) -> None:
         while True:

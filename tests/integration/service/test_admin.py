@@ -36,8 +36,10 @@ def admin(tmp_path: Path, free_port: Callable[[], int]) -> Admin:
 
 
 @pytest.fixture
-def service(serve: Any, root: Path, admin: Admin) -> Iterator[Service]:
-    with serve(root, WORKERS=str(WORKERS), MODEL_VERSION="1", **admin.settings) as service:
+def service(serve: Any, root: Path, admin: Admin, request: pytest.FixtureRequest) -> Iterator[Service]:
+    """With the settings that the test is parametrized with, if any."""
+    more = getattr(request, "param", {})
+    with serve(root, WORKERS=str(WORKERS), MODEL_VERSION="1", **admin.settings, **more) as service:
         yield service
 
 
@@ -268,6 +270,8 @@ def test_a_traffic_file_is_taken_up_at_the_start_and_when_it_changes(serve: Any,
         assert spread(service, 20) == {(200, 1.0, "default"): 20}
 
 
+# Time to tell every idle connection to close.
+@pytest.mark.parametrize("service", [{"DRAIN_DELAY_SECONDS": "1"}], indirect=True)
 def test_a_reload_keeps_what_is_in_force(service: Service, admin: Admin, root: Path) -> None:
     assert admin.put(1, says={"default": "2", "pinned": ["1"]}).status == 200
     write_bare(root, Says(4), "says", "4")
