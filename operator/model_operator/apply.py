@@ -5,7 +5,7 @@ nothing where nothing differs.
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from model_operator.cluster import MANAGER, ApiError, Cluster, Object
@@ -25,8 +25,8 @@ Key = tuple[str, str]
 @dataclass(frozen=True)
 class _Applied:
     digest: str
-    generation: int
-    """Of the Deployment, as it was then: another one means that somebody else has changed it."""
+    generations: Mapping[str, int]
+    """Of the Deployments, as they were then: another one means that somebody else has changed it."""
     at: float
 
 
@@ -43,23 +43,29 @@ class Applier:
         """The resource is gone."""
         self._applied.pop(key, None)
 
-    def apply(self, resource: Object, objects: Sequence[Object], deployment: Object | None) -> list[Problem]:
-        """Apply and prune where anything has changed, or a while has passed; what did not work."""
+    def apply(self, resource: Object, objects: Sequence[Object], there: Iterable[Object | None]) -> list[Problem]:
+        """Apply and prune where anything has changed, or a while has passed; what did not work.
+
+        Args:
+            resource: whose objects they are.
+            objects: all that there should be.
+            there: its Deployments as they are.
+        """
         key = (resource["metadata"]["namespace"], resource["metadata"]["name"])
-        wanted, generation = digest_of(objects), _generation(deployment)
+        wanted, generations = digest_of(objects), dict(_generation(item) for item in there if item)
         before = self._applied.get(key)
         fresh = before is not None and self._clock() - before.at < self._resync
-        if before is not None and fresh and (before.digest, before.generation) == (wanted, generation):
+        if before is not None and fresh and (before.digest, before.generations) == (wanted, generations):
             return []
         problems = []
         for item in objects:
             problem, result = self._apply_one(resource, item)
             problems += [problem] if problem else []
-            generation = _generation(result) if item["kind"] == DEPLOYMENT.name and result else generation
+            generations |= [_generation(result)] if item["kind"] == DEPLOYMENT.name and result else []
         if not problems:
             if before is None or before.digest != wanted:
                 self._prune(resource, objects)
-            self._applied[key] = _Applied(wanted, generation, self._clock())
+            self._applied[key] = _Applied(wanted, generations, self._clock())
         return problems
 
     def _apply_one(self, resource: Object, item: Object) -> tuple[Problem | None, Object | None]:
@@ -113,5 +119,5 @@ def _owns_replicas(item: Mapping[str, object]) -> bool:
     )
 
 
-def _generation(deployment: Object | None) -> int:
-    return int(deployment["metadata"]["generation"]) if deployment else 0
+def _generation(deployment: Object) -> tuple[str, int]:
+    return deployment["metadata"]["name"], deployment["metadata"]["generation"]

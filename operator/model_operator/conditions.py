@@ -37,6 +37,8 @@ class View:
     stage_reason: str = ""
     outdated: str = ""
     """Why the objects are still those of another chart."""
+    apart: str = ""
+    """What is to be known about a candidate with a Deployment of its own; empty where there is one Deployment."""
 
     @property
     def ours(self) -> list[Pod]:
@@ -55,20 +57,30 @@ class View:
         return current and len(self.ours) == len(self.pods) == self.wanted and all(pod.ready for pod in self.pods)
 
 
-ACTIVE_STAGES = {"Preparing", "Loading", "Shadowing", "Stepping", "Paused"}
+ACTIVE_STAGES = {"Preparing", "Loading", "Shadowing", "Stepping", "Promoting", "Paused"}
 
 
 def conditions(view: View, before: Sequence[Mapping[str, Any]], generation: int, now: datetime) -> list[dict[str, Any]]:
-    """All of them, in their order; the time of one that has not turned stays."""
+    """All of them, in their order."""
     old = {found["type"]: found for found in before}
-    result = []
-    for kind, judge in CONDITIONS.items():
-        status, reason, message = judge(view)
-        past = old.get(kind, {})
-        when = past["lastTransitionTime"] if past.get("status") == status else now.strftime("%Y-%m-%dT%H:%M:%SZ")
-        told = {"type": kind, "status": status, "reason": reason, "message": message[:MESSAGE_LIMIT]}
-        result.append(told | {"lastTransitionTime": when, "observedGeneration": generation})
-    return result
+    return [_condition(kind, judge(view), old.get(kind, {}), generation, now) for kind, judge in CONDITIONS.items()]
+
+
+def stopped(
+    problem: Problem, before: Sequence[Mapping[str, Any]], generation: int, now: datetime
+) -> list[dict[str, Any]]:
+    """Those of a resource for which nothing can be done: Degraded, and the others as they were."""
+    past: Mapping[str, Any] = next((found for found in before if found["type"] == "Degraded"), {})
+    degraded = _condition("Degraded", (TRUE, problem.reason, problem.message), past, generation, now)
+    return [*(dict(found) for found in before if found["type"] != "Degraded"), degraded]
+
+
+def _condition(kind: str, verdict: Verdict, past: Mapping[str, Any], generation: int, now: datetime) -> dict[str, Any]:
+    """As the status has it; the time of one that has not turned stays."""
+    status, reason, message = verdict
+    when = past["lastTransitionTime"] if past.get("status") == status else now.strftime("%Y-%m-%dT%H:%M:%SZ")
+    told = {"type": kind, "status": status, "reason": reason, "message": message[:MESSAGE_LIMIT]}
+    return told | {"lastTransitionTime": when, "observedGeneration": generation}
 
 
 def _fetched(view: View) -> Verdict:
@@ -146,6 +158,12 @@ def _outdated(view: View) -> Verdict:
     return FALSE, "Current", "the objects are those of the operator's own chart"
 
 
+def _separate(view: View) -> Verdict:
+    if view.apart:
+        return TRUE, "ImagesDiffer", view.apart
+    return FALSE, "OneDeployment", "every version runs in the same pods"
+
+
 def _of_deployment(deployment: Mapping[str, Any] | None, kind: str) -> Mapping[str, Any]:
     found = (deployment or {}).get("status", {}).get("conditions", [])
     return next((each for each in found if each["type"] == kind), {})
@@ -164,4 +182,5 @@ CONDITIONS: dict[str, Callable[[View], Verdict]] = {
     "Degraded": _degraded,
     "Unsupported": _unsupported,
     "ChartOutdated": _outdated,
+    "SeparateDeployments": _separate,
 }

@@ -2,10 +2,11 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from model_operator.cluster import MANAGER, Object
-from model_operator.kinds import CONFIG_MAP, GROUP, LABEL, MODEL_DEPLOYMENT, RENDERED, SECRET
+from model_operator.kinds import APART, CONFIG_MAP, GROUP, LABEL, MODEL_DEPLOYMENT, RENDERED, SECRET
 from model_operator.render import digest_of
 
 REVISION = f"{GROUP}/revision"
@@ -19,7 +20,7 @@ TRAFFIC_KEY, TOKEN_KEY = "traffic.json", "token"
 
 Spec = Mapping[str, Any]
 Model = Mapping[str, Any]
-_AS_THEY_ARE = ("image", "resources", "access")
+_AS_THEY_ARE = ("resources", "access")
 _AUTOSCALING = ("minReplicas", "maxReplicas", "targetCPUUtilizationPercentage")
 
 
@@ -42,19 +43,34 @@ def admin_name(name: str) -> str:
     return f"{name}-admin"
 
 
-def chart_values(
-    name: str, spec: Spec, models: Sequence[Model], fingerprint: str, source: str | None = None
-) -> dict[str, Any]:
+def apart_name(name: str) -> str:
+    """Of the Deployment of a candidate that needs another image; short enough for the chart to take it as it is."""
+    return f"{name if len(name) <= 42 else name[:33] + '-' + digest_of(name)[:8]}-candidate"
+
+
+@dataclass(frozen=True)
+class Held:
+    """What the pods of a Deployment hold."""
+
+    models: Sequence[Model]
+    """`model` values, the serving one first."""
+    image: Mapping[str, Any]
+    """`image` value of the service; empty: the chart's."""
+    fingerprint: str
+    source: str | None = None
+    """What the unpinned source holds, where pods follow it."""
+
+
+def chart_values(name: str, spec: Spec, held: Held) -> dict[str, Any]:
     """The chart's values: `spec.values` below, what spec says by its fields above.
 
     Args:
         name: of the ModelDeployment and of every object.
         spec: of it.
-        models: `model` values of what the pods hold, the serving one first.
-        fingerprint: of the models.
-        source: what the unpinned source holds, where pods follow it.
+        held: by the pods.
     """
-    marks = {REVISION: revision(models[-1]), HELD: fingerprint} | ({SOURCE: source} if source else {})
+    models = held.models
+    marks = {REVISION: revision(models[-1]), HELD: held.fingerprint} | ({SOURCE: held.source} if held.source else {})
     own = {
         "fullnameOverride": name,
         "model": dict(models[0]),
@@ -66,13 +82,37 @@ def chart_values(
         **{field: spec[field] for field in _AS_THEY_ARE if field in spec},
         **spec.get("scheduling", {}),
     }
+    if held.image:
+        own["image"] = dict(held.image)
     if len(models) > 1:
         own["versions"] = [dict(model) for model in models[1:]]
     if "tracing" in spec:
         tracing = spec["tracing"]
         ratio = {"sampleRatio": float(tracing["sampleRatio"])} if "sampleRatio" in tracing else {}
         own["tracing"] = {"enabled": True, "endpoint": tracing["endpoint"]} | ratio
-    return merged(spec.get("values", {}), own)
+    return merged({key: value for key, value in spec.get("values", {}).items() if key != "image"}, own)
+
+
+def apart_values(name: str, spec: Spec, held: Held, replicas: int, account: str) -> dict[str, Any]:
+    """The same for a candidate with a Deployment of its own, which the first one's Service, account and token serve.
+
+    Args:
+        name: of the ModelDeployment.
+        spec: of it.
+        held: by the candidate's pods.
+        replicas: of them.
+        account: the ServiceAccount of the first Deployment.
+    """
+    own = {
+        "fullnameOverride": apart_name(name),
+        "trafficConfigMap": "",
+        "podLabels": {APART: "true"},
+        "replicaCount": replicas,
+        "autoscaling": {"enabled": False},
+        "serviceAccount": {"create": False, "name": account},
+        "metrics": {"dashboard": {"enabled": False}},
+    }
+    return merged(chart_values(name, spec, held), own)
 
 
 def _scaling(spec: Spec) -> dict[str, Any]:

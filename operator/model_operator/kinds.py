@@ -5,6 +5,8 @@ from dataclasses import dataclass
 GROUP = "modelport.dev"
 LABEL = f"{GROUP}/deployment"
 """On every rendered object and pod of a ModelDeployment: its name. What bears it and is not rendered is pruned."""
+APART = f"{GROUP}/apart"
+"""On the pods of a candidate that has a Deployment of its own."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,9 @@ RENDERED = {
     )
 }
 """What the chart may render, by kind; anything else is refused."""
+SERVICE = RENDERED["Service"]
+OF_PODS = {"Deployment", "ConfigMap", "NetworkPolicy", "PodDisruptionBudget", "PodMonitor"}
+"""What a second Deployment of the chart brings with it; the rest is there once and leads to both."""
 FOREIGN_GROUPS = {
     "gateway.networking.k8s.io": "the Gateway API",
     "keda.sh": "KEDA",

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from model_operator.desired import HELD, REVISION
+from model_operator.kinds import APART
 
 MESSAGE_LIMIT = 1024
 PERMANENT_FETCH = {10, 11, 14, 15}
@@ -42,6 +43,10 @@ class Pod:
     ready: bool
     fetched: bool
     failure: Failure | None
+    apart: bool = False
+    """One of the candidate's own Deployment."""
+    tls: bool = False
+    """Whether it has a certificate, as its probe says."""
 
 
 def read_pods(items: Iterable[Mapping[str, Any]]) -> list[Pod]:
@@ -65,7 +70,15 @@ def _read(item: Mapping[str, Any]) -> Pod:
         ready=ready,
         fetched=conditions.get("Initialized", {}).get("status") == "True",
         failure=None if ready else _failure(status, inits, conditions),
+        apart=APART in meta.get("labels", {}),
+        tls=_has_certificate(item),
     )
+
+
+def _has_certificate(item: Mapping[str, Any]) -> bool:
+    containers = item.get("spec", {}).get("containers", [])
+    probes = [each.get("readinessProbe", {}) for each in containers if each["name"] == "service"]
+    return any(probe.get("httpGet", {}).get("scheme") == "HTTPS" for probe in probes)
 
 
 def failure_of_pod(item: Mapping[str, Any]) -> Failure | None:

@@ -17,6 +17,10 @@ class Reason(StrEnum):
     """The cluster lacks what a field needs."""
     TRAFFIC_NOT_TAKEN = "TrafficNotTaken"
     """Pods answer with other weights than those that are to be in force."""
+    STATE_UNREADABLE = "StateUnreadable"
+    """What a rollout remembers is not what an operator wrote."""
+    AUTHORITIES_MISSING = "AuthoritiesMissing"
+    """There is nothing to check the pods' certificate by."""
     SOURCE_UNKNOWN = "SourceUnknown"
     """What the unpinned source holds could not be found out."""
 

@@ -76,9 +76,12 @@ class Rollouts:
         addresses = [_address(pod) for pod in seen.ready]
         spec = RolloutSpec.of(seen.spec)
         if spec.rollout is None:
-            pods = tuple(Pod(name=at.name, uid=at.uid, started=at.started, rendered=at.rendered) for at in addresses)
+            pods = tuple(
+                Pod(name=at.name, uid=at.uid, started=at.started, rendered=at.rendered, apart=at.apart)
+                for at in addresses
+            )
         else:
-            pods = gather(addresses, spec.model.name, self._token(seen))
+            pods = gather(addresses, spec.model.name, self._token(seen), seen.trust)
         state = RolloutState.of(seen.status.get("rollout"))
         observation = Observation(
             pods=pods,
@@ -96,7 +99,7 @@ class Rollouts:
         if not progress.pods:
             self._refused.pop(seen.key, None)
             return []
-        report = push(progress.decision.traffic, progress.pods, self._token(seen))
+        report = push(progress.decision.traffic, progress.pods, self._token(seen), seen.trust)
         self._refused[seen.key] = report.refused
         told = [f"{name}: {why}" for name, why in sorted({**report.refused, **report.unreachable}.items())]
         if not told:
@@ -118,12 +121,14 @@ def _address(pod: Any) -> Address:
         rendered=pod.rendered,
         port=SERVICE_PORT,
         admin_port=ADMIN_PORT,
+        apart=pod.apart,
+        tls=pod.tls,
     )
 
 
 def _failure(seen: Seen, state: RolloutState) -> str | None:
     """Why a pod will never serve what is being rolled out; the end of an older pod says nothing about it."""
-    failed = [pod.failure for pod in seen.pods if pod.rendered == state.fingerprint and pod.failure]
+    failed = [pod.failure for pod in seen.pods if pod.rendered == state.awaited and pod.failure]
     return next((f"{failure.reason}: {failure.message}" for failure in failed if failure.permanent), None)
 
 

@@ -10,19 +10,23 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from pydantic import ValidationError
+
 from model_operator.apply import Applier
 from model_operator.cluster import Cluster
-from model_operator.conditions import TRUE
+from model_operator.conditions import TRUE, stopped
 from model_operator.desired import admin_secret, belongs_to, traffic_map
 from model_operator.events import Events
 from model_operator.gathering import Seen, gather, served_by
-from model_operator.kinds import CONFIG_MAP, DEPLOYMENT, MODEL_DEPLOYMENT, SECRET
+from model_operator.kinds import CONFIG_MAP, DEPLOYMENT, MODEL_DEPLOYMENT, SECRET, SERVICE
 from model_operator.metrics import DEGRADED
 from model_operator.patches import patch_of
 from model_operator.planning import Plan, plan
 from model_operator.problems import Problem, Reason
 from model_operator.progress import Progress, Rollouts
 from model_operator.render import Chart
+from model_operator.rollout import RolloutState
+from model_operator.routing import selector
 from model_operator.source import look
 from model_operator.status import Turn, serving_version, status_of, view_of
 from model_operator.tokens import Tokens
@@ -60,11 +64,15 @@ class Reconciler:
             return None
         seen = gather(self._cluster, resource)
         now = datetime.now(UTC)
-        progress = self._rollouts.decide(seen, now)
+        try:
+            progress = self._rollouts.decide(seen, now)
+        except ValidationError as error:
+            return self._stop(seen, error, now)
         self._store(seen, progress)
+        self._route(seen, progress.state)
         source, look_again = look(self._cluster, seen, now)
         planned = plan(seen, progress.state, self._chart, source.mark if source else None)
-        problems = [*planned.problems, *self._carry_out(seen, planned, progress)]
+        problems = [*seen.problems, *planned.problems, *self._carry_out(seen, planned, progress)]
         problems += [source.problem] if source and source.problem else []
         turn = Turn(
             seen,
@@ -86,6 +94,24 @@ class Reconciler:
         self._served.pop(key, None)
         self._waits.pop(key, None)
         DEGRADED.remove_by_labels({"namespace": key[0], "name": key[1]})
+
+    def _stop(self, seen: Seen, error: ValidationError, now: datetime) -> float:
+        """Change nothing: to begin anew would be to promote the target unseen, and that is for a person to say."""
+        namespace, name = seen.key
+        where = ".".join(map(str, error.errors()[0]["loc"])) or "text"
+        message = (
+            f"status.rollout.memory: somebody else has written it ({where}: {error.errors()[0]['msg']}), so nothing is "
+            f"changed; have spec.model taken for the stable version: kubectl -n {namespace} patch md {name} "
+            """--subresource=status --type=merge -p '{"status": {"rollout": null}}'"""
+        )
+        before, generation = seen.status.get("conditions", []), seen.resource["metadata"]["generation"]
+        told = stopped(Problem(Reason.STATE_UNREADABLE, message), before, generation, now)
+        patch = patch_of({"conditions": before}, {"conditions": told})
+        if patch:
+            self._cluster.merge(MODEL_DEPLOYMENT, seen.key, {"status": patch}, "status")
+            self._events.turned(seen.resource, before, told)
+        DEGRADED.labels(*seen.key).set(True)
+        return PATIENT
 
     def _store(self, seen: Seen, progress: Progress) -> None:
         """What a rollout decided is in the status before anything of it is done.
@@ -110,25 +136,42 @@ class Reconciler:
             self._cluster.apply(CONFIG_MAP, wanted)
         problems = []
         if planned.objects:
-            problems += self._applier.apply(resource, planned.objects, seen.deployment)
-        elif planned.outdated:
-            self._scale(seen)
+            problems += self._applier.apply(resource, planned.objects, (seen.deployment, seen.apart))
+        else:
+            self._scale(seen, progress.state)
         return problems + self._rollouts.push(seen, progress)
 
-    def _scale(self, seen: Seen) -> None:
-        """While the chart is outdated: the number of pods is still the resource's."""
-        spec, deployment = seen.spec, seen.deployment
-        if deployment and spec["autoscaling"]["mode"] == "none" and deployment["spec"]["replicas"] != spec["replicas"]:
-            self._cluster.merge(DEPLOYMENT, seen.key, {"spec": {"replicas": spec["replicas"]}})
+    def _route(self, seen: Seen, state: RolloutState) -> None:
+        """Lead the traffic to the pods that it is for, and only then take a second Deployment away."""
+        if seen.apart is None:
+            return
+        service, wanted = seen.service, selector(seen, state)
+        if service is not None and wanted and belongs_to(service, seen.resource):
+            patch = patch_of({"selector": service["spec"].get("selector", {})}, {"selector": wanted})
+            if patch:
+                self._cluster.merge(SERVICE, seen.key, {"spec": patch})
+        if state.apart is None:
+            self._cluster.delete(DEPLOYMENT, seen.key[0], seen.apart["metadata"]["name"])
+
+    def _scale(self, seen: Seen, state: RolloutState) -> None:
+        """While nothing is rendered: the numbers of pods are still the resource's and the rollout's."""
+        mine = seen.spec["autoscaling"]["mode"] == "none"
+        wanted = [(seen.deployment, seen.spec["replicas"] if mine else None)]
+        wanted += [(seen.apart, state.apart.replicas if state.apart else None)]
+        for deployment, replicas in wanted:
+            if deployment and replicas is not None and deployment["spec"]["replicas"] != replicas:
+                place = seen.key[0], deployment["metadata"]["name"]
+                self._cluster.merge(DEPLOYMENT, place, {"spec": {"replicas": replicas}})
 
     def _served_by(self, seen: Seen, version: str) -> Mapping[str, Any]:
         """What the newest ready pod says of the version that serves (empty: its default); asked until it has told."""
-        if not seen.ready:
+        ready = [pod for pod in seen.ready if not pod.apart]
+        if not ready:
             return {}
-        pod = seen.ready[-1]
+        pod = ready[-1]
         asked, told = self._served.get(seen.key, ("", []))
         if asked != pod.uid or not _of_version(told, version):
-            told = served_by(pod)
+            told = served_by(pod, seen.trust)
             self._served[seen.key] = (pod.uid, told)
         return _of_version(told, version)
 

@@ -7,11 +7,11 @@ from datetime import datetime
 from typing import Any
 
 from model_operator.conditions import View, conditions
-from model_operator.desired import revision
+from model_operator.desired import apart_name, revision
 from model_operator.gathering import Seen
 from model_operator.planning import Plan
 from model_operator.problems import Problem
-from model_operator.rollout import RolloutState
+from model_operator.rollout import RolloutState, Stage
 from model_operator.source import Source
 
 
@@ -47,8 +47,9 @@ def view_of(turn: Turn) -> View:
     """What the conditions look at."""
     seen, state = turn.seen, turn.state
     rolling = "rollout" in seen.spec
+    deployments = [item for item in (seen.deployment, seen.apart) if item]
     return View(
-        wanted=seen.deployment["spec"].get("replicas", 1) if seen.deployment else None,
+        wanted=sum(item["spec"].get("replicas", 1) for item in deployments) if seen.deployment else None,
         pods=seen.pods,
         target=revision(turn.plan.models[-1]),
         serving=serving_revision(seen, state),
@@ -59,6 +60,7 @@ def view_of(turn: Turn) -> View:
         stage_reason=state.reason if rolling else "",
         stage_message=state.message if rolling else "",
         outdated=turn.plan.outdated,
+        apart=told_apart(seen, state),
     )
 
 
@@ -80,7 +82,7 @@ def status_of(turn: Turn, now: datetime) -> dict[str, Any]:
         "ready": f"{ready}/{view.wanted or 0}",
         "selector": _selector(deployment),
         "stage": view.stage or _plain_stage(view),
-        "trafficSummary": _summary(turn.state.traffic) or None,
+        "trafficSummary": _summary(turn.state) or None,
         "sources": [dict(model) for model in turn.plan.models],
         "chart": dict(turn.plan.chart) or None,
         "source": turn.source.dump() if turn.source else None,
@@ -110,12 +112,23 @@ def _selector(deployment: Mapping[str, Any]) -> str | None:
     return ",".join(f"{name}={text}" for name, text in sorted(labels.items())) or None
 
 
-def _summary(document: Mapping[str, Any]) -> str:
+def _summary(state: RolloutState) -> str:
     """`1:90 2:10`, and what is shadowed."""
-    parts = []
-    for entry in document.get("models", {}).values():
-        weights = entry.get("weights") or {entry["default"]: 100}
-        parts += [f"{version}:{percent}" for version, percent in weights.items()]
-        shadow = entry.get("shadow")
-        parts += [f"{shadow['version']}:shadow"] if shadow else []
-    return " ".join(parts)
+    parts = [f"{version}:{percent}" for version, percent in state.shares.items()]
+    shadows = [entry.get("shadow") for entry in state.traffic["models"].values()]
+    return " ".join(parts + [f"{shadow['version']}:shadow" for shadow in shadows if shadow])
+
+
+def told_apart(seen: Seen, state: RolloutState) -> str:
+    """Of a candidate with a Deployment of its own: where it is, what share it gets, and what cannot be had then."""
+    own, apart = state.alone, state.apart
+    if own is None or apart is None:
+        return ""
+    where = f"version {own.version} needs another image and runs in Deployment {apart_name(seen.key[1])}"
+    if state.stage is Stage.PROMOTED:
+        return f"{where} until every pod of Deployment {seen.key[1]} has that image"
+    rollout = seen.spec["rollout"]
+    step = rollout["steps"][min(state.step, len(rollout["steps"]) - 1)]
+    asked = f", of {step['weight']} % asked for" if state.stage is Stage.STEPPING else ""
+    sticky = "; rollout.sticky has no effect" if "sticky" in rollout else ""
+    return f"{where}: {apart.share} % of the traffic{asked}, by numbers of pods{sticky}"

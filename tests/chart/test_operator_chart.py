@@ -14,9 +14,13 @@ import yaml
 from support import chart as model_service
 from support.chart import REPO, VALUE_SETS, Render, complaints_of_the_api, merged, render, run_helm, template
 
-from model_operator.desired import chart_values, owned
+from model_operator.desired import Held, chart_values, owned
+from model_operator.gathering import Seen
 from model_operator.kinds import RENDERED
+from model_operator.planning import plan
 from model_operator.render import Chart, ValuesRefused
+from model_operator.rollout import Revision, RolloutState, Stage
+from model_operator.rollout.state import Apart
 from model_operator.settings import Settings
 
 CHART = REPO / "charts" / "model-operator"
@@ -173,7 +177,7 @@ def chart() -> Chart:
 
 def objects(chart: Chart, models: list[Any], **fields: Any) -> list[Any]:
     spec = {"model": models[0], "replicas": 2, "autoscaling": NONE} | fields
-    return owned(chart.render("churn", "models", chart_values("churn", spec, models, "f00")), RESOURCE)
+    return owned(chart.render("churn", "models", chart_values("churn", spec, Held(models, {}, "f00"))), RESOURCE)
 
 
 def test_a_resource_renders_as_the_chart_says(chart: Chart) -> None:
@@ -213,6 +217,49 @@ def test_the_chart_says_what_is_wrong_with_values(chart: Chart) -> None:
     assert "Error" not in str(caught.value)
     with pytest.raises(ValuesRefused, match=r"^tracing.endpoint: missing"):
         objects(chart, MODELS, values={"tracing": {"enabled": True}})
+
+
+def separate(chart: Chart, **fields: Any) -> dict[tuple[str, str], Any]:
+    """What is applied for version 1 and, in a Deployment of its own, version 2 of image 1.8."""
+    stable, candidate = (
+        Revision.model_validate(model | {"serviceImage": {"tag": tag}})
+        for model, tag in zip(MODELS, ("1.7", "1.8"), strict=True)
+    )
+    state = RolloutState(
+        stage=Stage.STEPPING, stable=stable, candidate=candidate, rendered=(stable,), apart=Apart(replicas=1, least=4)
+    )
+    spec = {"model": MODELS[1], "replicas": 2, "autoscaling": NONE} | fields
+    found = plan(Seen(RESOURCE | {"spec": spec}, None, [], None), state, chart, None)
+    assert not found.problems
+    assert len(found.objects) == len({(item["kind"], item["metadata"]["name"]) for item in found.objects})
+    return {(item["kind"], item["metadata"]["name"]): item for item in found.objects}
+
+
+def test_a_candidate_of_another_image_is_the_same_pod_in_a_deployment_of_its_own(chart: Chart) -> None:
+    monitor = {"metrics": {"monitor": "podMonitor", "dashboard": {"enabled": True}}, "networkPolicy": {"enabled": True}}
+    found = separate(chart, values=monitor)
+    first, second = (found["Deployment", name]["spec"] for name in ("churn", "churn-candidate"))
+    assert second["replicas"] == 1
+    assert not first["selector"]["matchLabels"].items() <= second["template"]["metadata"]["labels"].items()
+    assert not second["selector"]["matchLabels"].items() <= first["template"]["metadata"]["labels"].items()
+    assert second["template"]["metadata"]["labels"]["modelport.dev/deployment"] == "churn"
+    pods = [deployment["template"]["spec"] for deployment in (first, second)]
+    assert [pod["containers"][0]["image"].rpartition(":")[2] for pod in pods] == ["1.7", "1.8"]
+    assert {pod["serviceAccountName"] for pod in pods} == {"churn"}
+    as_first = json.dumps(second["template"]["spec"]).replace("churn-candidate", "churn").replace("1.8", "1.7")
+    assert json.loads(as_first.replace("gs://a/2", "gs://a/1").replace('"2"', '"1"')) == first["template"]["spec"]
+    own = {kind for kind, name in found if name.startswith("churn-candidate")}
+    assert own == {"Deployment", "ConfigMap", "NetworkPolicy", "PodMonitor"}
+    assert found.keys() >= {("Service", "churn"), ("ConfigMap", "churn-candidate-traffic")}
+
+
+@pytest.mark.parametrize("mode", ["hpa", "keda"])
+def test_an_autoscaler_scales_the_first_deployment_alone_and_leaves_it_its_pods(chart: Chart, mode: str) -> None:
+    found = separate(chart, autoscaling=NONE | {"mode": mode})
+    kind, least = {"hpa": ("HorizontalPodAutoscaler", "minReplicas"), "keda": ("ScaledObject", "minReplicaCount")}[mode]
+    assert [name for each, name in found if each == kind] == ["churn"]
+    assert found[kind, "churn"]["spec"][least] == 4
+    assert found["Deployment", "churn-candidate"]["spec"]["replicas"] == 1
 
 
 def test_every_kind_that_the_chart_renders_is_one_that_the_operator_applies() -> None:

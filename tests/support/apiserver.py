@@ -1,22 +1,23 @@
 """The few answers of a Kubernetes API server that the `modelport` command asks for, without pods to connect to."""
 
 import json
-import threading
 from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from email.message import Message
 from pathlib import Path
 from typing import Any
+
+from support.answering import Answering
 
 NAMESPACE = "models"
 
 
-class ApiServer(ThreadingHTTPServer):
+class ApiServer(Answering):
     """One release, `churn`, as an API server tells of it; `objects` are what is there, by path."""
 
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+        super().__init__()
         apps, core = f"/apis/apps/v1/namespaces/{NAMESPACE}", f"/api/v1/namespaces/{NAMESPACE}"
         self.deployment: dict[str, Any] = _deployment()
         self.pods: list[dict[str, Any]] = []
@@ -29,7 +30,7 @@ class ApiServer(ThreadingHTTPServer):
 
     def kubeconfig(self, folder: Path) -> Path:
         """A file that leads here."""
-        cluster = {"name": "here", "cluster": {"server": f"http://127.0.0.1:{self.server_address[1]}"}}
+        cluster = {"name": "here", "cluster": {"server": f"http://127.0.0.1:{self.port}"}}
         context = {"name": "here", "context": {"cluster": "here", "user": "me", "namespace": NAMESPACE}}
         file = folder / "kubeconfig"
         users = [{"name": "me", "user": {}}]
@@ -48,7 +49,11 @@ class ApiServer(ThreadingHTTPServer):
         condition = {"type": "Ready", "status": str(ready)}
         self.pods.append({"metadata": {"name": name}, "status": {"conditions": [condition]}})
 
-    def answer(self, method: str, path: str, body: Any) -> tuple[int, Any]:
+    def respond(self, method: str, path: str, headers: Message, body: bytes) -> tuple[int, Any]:
+        del headers
+        return self._answer(method, path.partition("?")[0], json.loads(body) if body else None)
+
+    def _answer(self, method: str, path: str, body: Any) -> tuple[int, Any]:
         if self.refuse is not None and method != "GET":
             return self.refuse, {"kind": "Status", "code": self.refuse}
         if method == "GET" and path in self.lists:
@@ -75,36 +80,8 @@ def _deployment() -> dict[str, Any]:
     }
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def _do(self) -> None:
-        server = self.server
-        assert isinstance(server, ApiServer)
-        data = self.rfile.read(int(self.headers.get("content-length") or 0))
-        status, body = server.answer(self.command, self.path.partition("?")[0], json.loads(data) if data else None)
-        content = json.dumps(body).encode()
-        self.send_response(status)
-        self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    do_GET = do_PUT = do_POST = _do  # noqa: N815
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-        """Say nothing."""
-
-
 @contextmanager
 def api_server() -> Iterator[ApiServer]:
     """One under way."""
-    server = ApiServer()
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
+    with ApiServer().running() as server:
         yield server
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()

@@ -98,7 +98,8 @@ class ControlPlane:
 
     def answer(self, verb: str, url: str, body: Any) -> tuple[int, Any]:
         """Status and body of one request."""
-        with self._lock:
+        with self._news:
+            self._news.notify_all()
             return self._answer(verb, url, body)
 
     def _answer(self, verb: str, url: str, body: Any) -> tuple[int, Any]:
@@ -211,6 +212,7 @@ def _resource(plural: str, kind: str) -> Object:
 def _handler(plane: ControlPlane) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
 
         def log_message(self, *_: Any) -> None:
             pass

@@ -26,26 +26,33 @@ def objects(name: str, values: dict[str, Any]) -> list[dict[str, Any]]:
     """A Deployment, a Service, and what values ask for."""
     labels = {"app.kubernetes.io/instance": name}
 
+    scheme = "HTTPS" if "tls_cert_file" in values.get("config", {}) else "HTTP"
+
     def item(api_version: str, kind: str, **spec: Any) -> dict[str, Any]:
         return {"apiVersion": api_version, "kind": kind, "metadata": {"name": name, "labels": labels}, "spec": spec}
 
     pod = {
         "initContainers": [{"name": "fetch", "image": "fetch:1", "volumeMounts": [
             {"name": "models", "mountPath": "/mnt/models"}, {"name": "tmp", "mountPath": "/tmp"}]}],
-        "containers": [{"name": "service", "image": values.get("image", {}).get("tag", "1")}],
+        "containers": [{"name": "service", "image": values.get("image", {}).get("tag", "1"),
+            "readinessProbe": {"httpGet": {"scheme": scheme}}}],
         "volumes": [{"name": "models", "emptyDir": {}}, {"name": "tmp", "emptyDir": {}}],
-        "serviceAccountName": name,
+        "serviceAccountName": values.get("serviceAccount", {}).get("name", name),
     }  # fmt: skip
     meta = {"labels": labels | values["podLabels"], "annotations": values["podAnnotations"]}
     replicas = {"replicas": values["replicaCount"]} if "replicaCount" in values else {}
     template = {"metadata": meta, "spec": pod}
     found = [
         item("apps/v1", "Deployment", selector={"matchLabels": labels}, template=template, **replicas),
-        item("v1", "Service", ports=[{"port": 80}]),
+        item("v1", "Service", ports=[{"port": 80}], selector=labels),
     ]
     if values["autoscaling"]["enabled"] and values["autoscaling"]["scaler"] == "hpa":
         found.append(
-            item("autoscaling/v2", "HorizontalPodAutoscaler", maxReplicas=values["autoscaling"]["maxReplicas"])
+            item(
+                "autoscaling/v2",
+                "HorizontalPodAutoscaler",
+                **{side: values["autoscaling"][side] for side in ("minReplicas", "maxReplicas")},
+            )
         )
     if values["autoscaling"]["enabled"] and values["autoscaling"]["scaler"] == "keda":
         found.append(item("keda.sh/v1alpha1", "ScaledObject"))

@@ -43,3 +43,11 @@ def write_wide_model(path: Path, megabytes: int) -> None:
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     onnx.save(model, path)
+
+
+def tagged(tag: str) -> dict[str, str]:
+    """The service's own image under another name, loaded; returns the chart's `image` values."""
+    image = {"repository": "modelport/service", "tag": tag, "pullPolicy": "IfNotPresent"}
+    run("docker", "tag", f"modelport/service:{__version__}", f"{image['repository']}:{tag}")
+    run(str(REPO / "scripts" / "cluster" / "load-image.sh"), f"{image['repository']}:{tag}")
+    return image

@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from model_operator.rollout import Decision, Event, Observation, Pod, RolloutSpec, RolloutState, decide
+from model_operator.rollout import Decision, Event, Observation, Pod, RolloutSpec, RolloutState, Route, decide
 from model_operator.rollout.spec import Revision
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 STEPS = ({"weight": 10, "pauseSeconds": 4}, {"weight": 50, "pauseSeconds": 4}, {"weight": 100, "pauseSeconds": 4})
-KILLS = ("before the status", "after the status", "after the ConfigMap", "after the render")
+KILLS = ("before the status", "after the status", "after the routing", "after the ConfigMap", "after the render")
 
 
 def model(version: str, content: str = "") -> dict[str, str]:
@@ -20,12 +20,12 @@ def model(version: str, content: str = "") -> dict[str, str]:
 
 
 def resource(version: str = "1", content: str = "", **fields: Any) -> dict[str, Any]:
-    """`spec` of a ModelDeployment; keywords replace the fields of `rollout`, or `shadow`."""
-    shadow = fields.pop("shadow", None)
+    """`spec` of a ModelDeployment; keywords replace the fields of `rollout`, or `shadow`; `image` is a tag."""
+    shadow, image = fields.pop("shadow", None), fields.pop("image", "")
     rollout = {"steps": list(STEPS), "analysis": {"minRequests": 10, "maxWaitSeconds": 60}} | fields
-    return {"model": model(version, content), "replicas": 2, "rollout": rollout} | (
-        {"shadow": shadow} if shadow else {}
-    )
+    given = {"shadow": shadow, "image": {"tag": image} if image else None}
+    named = {name: value for name, value in given.items() if value}
+    return {"model": model(version, content), "replicas": 2, "rollout": rollout} | named
 
 
 @dataclass
@@ -40,6 +40,8 @@ class FakePod:
     counts: dict[str, dict[str, float]] = field(default_factory=dict)
     shifts: dict[str, float] = field(default_factory=dict)
     reachable: bool = True
+    apart: bool = False
+    """Of the candidate's own Deployment: nobody gives it a document."""
 
     @property
     def versions(self) -> set[str]:
@@ -81,6 +83,7 @@ class FakePod:
             "uid": self.uid,
             "started": self.started,
             "rendered": self.fingerprint,
+            "apart": self.apart,
         }
         if not self.reachable:
             return Pod(**known, problem="it does not answer")
@@ -98,6 +101,9 @@ class World:
         self.document: Mapping[str, Any] | None = None
         self.rendered: tuple[Revision, ...] = ()
         self.fingerprint = ""
+        self.own: tuple[int, Revision | None, str] = (0, None, "")
+        """Number, version and fingerprint of the pods of a second Deployment."""
+        self.route = Route.STABLE
         self.pods: list[FakePod] = []
         self.command: str | None = None
         self.refused: dict[str, str] = {}
@@ -120,8 +126,18 @@ class World:
     @property
     def weights(self) -> dict[str, int]:
         """The shares of the traffic, in percent."""
-        entry = self.state.traffic["models"]["churn"]
-        return dict(entry.get("weights", {entry["default"]: 100}))
+        return dict(self.state.shares)
+
+    @property
+    def behind_service(self) -> list[FakePod]:
+        """Pods that get requests."""
+        wanted = {Route.STABLE: {False}, Route.BOTH: {False, True}, Route.CANDIDATE: {True}}[self.route]
+        return [pod for pod in self.pods if pod.apart in wanted]
+
+    @property
+    def common(self) -> list[FakePod]:
+        """Pods of the first Deployment."""
+        return [pod for pod in self.pods if not pod.apart]
 
     def turn(self, seconds: float = 2, kill: str | None = None) -> Decision:
         """Look, decide and carry it out, but for what comes after the operator's end."""
@@ -142,12 +158,22 @@ class World:
             self.events += decision.events
             self.decisions.append(decision)
         if done > 1:
-            self.document = decision.traffic
+            self._lead(decision.state)
         if done > 2:
-            self.rendered, self.fingerprint = decision.state.rendered, decision.state.fingerprint
+            self.document = decision.traffic
         if done > 3:
+            self._render(decision.state)
+        if done > 4:
             self._push(decision)
         return decision
+
+    def _lead(self, state: RolloutState) -> None:
+        self.route = state.apart.route if state.apart else Route.STABLE
+        self.own = self.own if state.apart else (0, None, "")
+
+    def _render(self, state: RolloutState) -> None:
+        self.rendered, self.fingerprint = state.rendered, state.fingerprint
+        self.own = (state.apart.replicas if state.apart else 0, state.alone, state.own_fingerprint)
 
     def _push(self, decision: Decision) -> None:
         for pod in self.pods:
@@ -156,18 +182,27 @@ class World:
 
     def roll(self) -> None:
         """Finish the rolling update: pods that are not as they are rendered now are replaced."""
-        kept = [pod for pod in self.pods if pod.fingerprint == self.fingerprint][: self.replicas]
+        kept = [pod for pod in self.common if pod.fingerprint == self.fingerprint][: self.replicas]
+        count, _, fingerprint = self.own
+        own = [pod for pod in self.pods if pod.apart and pod.fingerprint == fingerprint][:count]
         self.pods = kept + [self._new() for _ in range(self.replicas - len(kept))]
+        self.pods += own + [self._new_own() for _ in range(count - len(own))]
 
     def replace(self, index: int) -> None:
         """One pod goes, another comes, as it is rendered now."""
-        self.pods[index] = self._new()
+        if not self.pods[index].apart:
+            self.pods[index] = self._new()
+        elif self.own[0]:
+            self.pods[index] = self._new_own()
+        else:
+            del self.pods[index]
 
     def restart(self, index: int) -> None:
         """The container of a pod restarts: its counters begin anew, and it reads the ConfigMap."""
         pod = self.pods[index]
         pod.counts = {}
-        pod.put(self.document or {"generation": 0, "models": {}}, self.broken)
+        if not pod.apart:
+            pod.put(self.document or {"generation": 0, "models": {}}, self.broken)
 
     def _new(self) -> FakePod:
         self._made += 1
@@ -176,11 +211,18 @@ class World:
             pod.put(self.document, self.broken)
         return pod
 
+    def _new_own(self) -> FakePod:
+        self._made += 1
+        _, revision, fingerprint = self.own
+        assert revision is not None
+        nothing: Mapping[str, Any] = {"generation": 0, "models": {}}
+        return FakePod(f"own-{self._made}", self.now, (revision,), fingerprint, nothing, apart=True)
+
     def serve(
         self, requests: int = 100, failing: frozenset[str] = frozenset(), slow: frozenset[str] = frozenset()
     ) -> None:
-        """Requests to every pod, shared as its document says."""
-        for pod in self.pods:
+        """Requests to every pod behind the Service, shared as its document says."""
+        for pod in self.behind_service:
             for version in pod.versions:
                 outcome = "failed" if version in failing else "ok"
                 pod.count(version, f"shadow/{outcome}", round(requests * pod.copied(version) / 100))

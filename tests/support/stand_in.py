@@ -1,14 +1,15 @@
 """Servers with an admin port that keep to its contract and nothing more, for what has to go wrong on demand."""
 
 import json
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from email.message import Message
 from typing import Any
 
+from support.answering import Answering
 
-class StandIn(ThreadingHTTPServer):
+
+class StandIn(Answering):
     """One server of a model with versions.
 
     Attributes:
@@ -18,7 +19,7 @@ class StandIn(ThreadingHTTPServer):
     """
 
     def __init__(self, token: str | None = None, versions: tuple[str, ...] = ("1", "2", "3")) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+        super().__init__()
         self.token, self.versions = token, versions
         self.refused: dict[str, str] = {}
         self.loaded = {versions[0]}
@@ -27,7 +28,7 @@ class StandIn(ThreadingHTTPServer):
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}"
+        return f"http://127.0.0.1:{self.port}"
 
     def row(self, version: str) -> dict[str, Any]:
         entry = self.document["models"].get("churn") or {"default": self.versions[0]}
@@ -45,6 +46,11 @@ class StandIn(ThreadingHTTPServer):
             "shadow": shadow["percent"] if shadow.get("version") == version else 0,
             "last_used": None,
         }
+
+    def respond(self, method: str, path: str, headers: Message, body: bytes) -> tuple[int, Any]:
+        if self.token is not None and headers.get("authorization") != f"Bearer {self.token}":
+            return 401, _error("unauthorized", "a bearer token is needed")
+        return self.answer(method, path, json.loads(body) if body else None)
 
     def answer(self, method: str, path: str, body: Any) -> tuple[int, Any]:
         if (method, path) == ("GET", "/admin/traffic"):
@@ -83,30 +89,6 @@ class StandIn(ThreadingHTTPServer):
         return 200, document
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def _do(self) -> None:
-        server = self.server
-        assert isinstance(server, StandIn)
-        data = self.rfile.read(int(self.headers.get("content-length") or 0))
-        if server.token is not None and self.headers.get("authorization") != f"Bearer {server.token}":
-            status, body = 401, _error("unauthorized", "a bearer token is needed")
-        else:
-            status, body = server.answer(self.command, self.path, json.loads(data) if data else None)
-        content = json.dumps(body).encode()
-        self.send_response(status)
-        self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    do_GET = do_PUT = do_POST = _do  # noqa: N815
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-        """Say nothing."""
-
-
 def _needed(entry: dict[str, Any]) -> list[str]:
     shadow = entry.get("shadow") or {}
     return [entry["default"], *entry.get("weights", {}), *([shadow["version"]] if shadow else [])]
@@ -119,12 +101,5 @@ def _error(code: str, message: str) -> dict[str, Any]:
 @contextmanager
 def serving(**options: Any) -> Iterator[StandIn]:
     """A stand-in under way."""
-    server = StandIn(**options)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
+    with StandIn(**options).running() as server:
         yield server
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()

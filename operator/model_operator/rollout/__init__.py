@@ -9,7 +9,8 @@ but traffic documents.
 from model_operator.rollout.deciding import decide
 from model_operator.rollout.pods import Address, Report, gather, push
 from model_operator.rollout.spec import Revision, RolloutSpec
-from model_operator.rollout.state import Decision, Event, Observation, Pod, RolloutState, Stage
+from model_operator.rollout.state import Decision, Event, Observation, Pod, RolloutState, Route, Stage
+from model_operator.rollout.wire import Trust, Unanswered, connections, origin
 
 __all__ = [
     "Address",
@@ -21,8 +22,13 @@ __all__ = [
     "Revision",
     "RolloutSpec",
     "RolloutState",
+    "Route",
     "Stage",
+    "Trust",
+    "Unanswered",
+    "connections",
     "decide",
     "gather",
+    "origin",
     "push",
 ]

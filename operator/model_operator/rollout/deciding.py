@@ -2,12 +2,13 @@
 
 from datetime import datetime
 
+from model_operator.rollout.apart import arranged
 from model_operator.rollout.commands import obey
 from model_operator.rollout.counting import counted
 from model_operator.rollout.moves import Move, adopt, began, refresh, stay, withdraw
 from model_operator.rollout.spec import RolloutSpec
 from model_operator.rollout.stages import STAGES, Turn
-from model_operator.rollout.state import ACTIVE, Decision, Event, Observation, RolloutState
+from model_operator.rollout.state import ACTIVE, Decision, Event, Observation, RolloutState, Stage
 from model_operator.rollout.traffic import behind, models, renewed
 
 BUSY_SECONDS = 2.0
@@ -40,16 +41,17 @@ def decide(spec: RolloutSpec, state: RolloutState, seen: Observation, now: datet
         state = after.state
         if moved:
             break
+    state = arranged(spec, state, seen, now)
     document = renewed(models(spec, state), state, seen)
     state = state.model_copy(update={"traffic": document})
-    late = behind(document, seen) if spec.rollout else ()
-    requeue = BUSY_SECONDS if state.stage in ACTIVE or late else CALM_SECONDS
+    late = behind(state, seen) if spec.rollout else ()
+    requeue = BUSY_SECONDS if state.stage in ACTIVE or state.apart or late else CALM_SECONDS
     return Decision(state=state, traffic=document, behind=late, events=events, requeue_seconds=requeue)
 
 
 def _looked(state: RolloutState, seen: Observation) -> RolloutState:
     """Remember what pods counted, and that one was ready with the stable revision."""
-    proven = state.proven or any(pod.rendered == state.fingerprint for pod in seen.pods)
+    proven = state.proven or any(pod.rendered == state.fingerprint for pod in seen.common)
     state = state.model_copy(update={"proven": proven})
     return counted(state, seen) if state.stage in ACTIVE else state.model_copy(update={"seen": {}})
 
@@ -57,14 +59,17 @@ def _looked(state: RolloutState, seen: Observation) -> RolloutState:
 def _aimed(spec: RolloutSpec, state: RolloutState, seen: Observation, now: datetime) -> Move:
     """Follow the target."""
     del seen
-    target, stable, candidate = spec.model.identity, state.stable, state.candidate
+    image = state.candidate.service_image if state.candidate else None
     state = refresh(spec, state)
+    target, stable, candidate = spec.model.identity, state.stable, state.candidate
     if stable and target == stable.identity:
         return _stable_again(spec, state, now)
     if stable is None or spec.rollout is None or not state.proven:
         return adopt(spec, state, now)
-    if candidate and target == candidate.identity:
+    if candidate and target == candidate.identity and image in (None, spec.model.service_image):
         return stay(state)
+    if state.apart and state.stage is Stage.PROMOTED and state.elapsed(now) <= spec.rollout.prepare_seconds:
+        return stay(state)  # the first Deployment is still taking the image
     return began(spec, state, now)
 
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
 from model_operator.rollout.spec import Revision, RolloutSpec
-from model_operator.rollout.state import ACTIVE, Event, RolloutState, Stage
+from model_operator.rollout.state import ACTIVE, Apart, Event, RolloutState, Route, Stage
 
 
 class Move(NamedTuple):
@@ -31,15 +31,20 @@ def noted(state: RolloutState, kind: Literal["Normal", "Warning"], reason: str, 
 def adopt(spec: RolloutSpec, state: RolloutState, now: datetime) -> Move:
     """Take the target for the stable revision at once: nothing serves yet, or a plain rolling update is wanted."""
     target = spec.model
-    fresh = state.entered(Stage.IDLE, now, stable=target, proven=False, candidate=None, rendered=(target,))
+    changes: dict[str, Any] = {"stable": target, "proven": False, "candidate": None, "rendered": (target,)}
+    fresh = state.entered(Stage.IDLE, now, **changes, apart=None)
     return noted(fresh, "Normal", "Adopted", f"version {target.version or target.uri} is the stable one")
 
 
 def refresh(spec: RolloutSpec, state: RolloutState) -> RolloutState:
-    """Follow a known revision to another place: the same content under another address."""
+    """Follow a known revision to another place or image: the same content under another address."""
+    target = spec.model
 
     def same(revision: Revision | None) -> Revision | None:
-        return spec.model if revision and revision.identity == spec.model.identity else revision
+        if revision is None or revision.identity == target.identity:
+            return revision and target
+        unknown = revision.service_image is None
+        return revision.model_copy(update={"service_image": target.service_image}) if unknown else revision
 
     rendered = tuple(same(revision) or revision for revision in state.rendered)
     changes = {"stable": same(state.stable), "candidate": same(state.candidate), "rendered": rendered}
@@ -53,13 +58,19 @@ def began(spec: RolloutSpec, state: RolloutState, now: datetime) -> Move:
         return adopt(spec, state, now)
     before = state.before if state.stage is Stage.PREPARING else state.rendered
     told = () if state.stage not in ACTIVE else (_superseded(state),)
-    if why := _inseparable(stable, target):
+    if why := _inseparable(spec, stable):
         move = abort(state.model_copy(update={"candidate": target}), now, "Inseparable", why)
         return Move(move.state, told + move.events)
-    known = {revision.identity for revision in state.rendered}
-    rendered = state.rendered if {stable.identity, target.identity} <= known else (stable, target)
-    message = f"version {target.version} is brought to every pod, beside {stable.version}"
-    changes: dict[str, Any] = {"candidate": target, "rendered": rendered, "before": before, "message": message}
+    changes: dict[str, Any] = {"candidate": target, "before": before}
+    if target.service_image != stable.service_image:
+        message = f"version {target.version} needs another image than {stable.version}: it gets pods of its own"
+        changes |= {"rendered": before, "apart": Apart()}
+    else:
+        known = {revision.identity for revision in state.rendered}
+        rendered = state.rendered if {stable.identity, target.identity} <= known else (stable, target)
+        message = f"version {target.version} is brought to every pod, beside {stable.version}"
+        changes |= {"rendered": rendered, "apart": None}
+    changes["message"] = message
     fresh = state.entered(Stage.PREPARING, now, **changes)
     return Move(fresh, (*told, Event(type="Normal", reason="RolloutStarted", message=message)))
 
@@ -67,7 +78,7 @@ def began(spec: RolloutSpec, state: RolloutState, now: datetime) -> Move:
 def withdraw(state: RolloutState, now: datetime) -> Move:
     """The target is the stable revision again: the candidate is given up."""
     candidate, was = state.candidate, state.stage
-    fresh = _back(state).entered(Stage.IDLE, now, candidate=None)
+    fresh = _back(state).entered(Stage.IDLE, now, candidate=None, apart=None)
     if candidate is None or was not in ACTIVE:
         return Move(fresh)
     return noted(fresh, "Normal", "Withdrawn", f"version {candidate.version} is not asked for any more")
@@ -79,17 +90,20 @@ def advance(state: RolloutState, stage: Stage, now: datetime, message: str, step
 
 
 def promote(state: RolloutState, now: datetime, why: str) -> Move:
-    """The candidate is the stable revision from now on."""
+    """The candidate is the stable revision from now on; one with pods of its own must have all of the traffic first."""
     candidate = state.candidate
+    if state.apart and state.apart.route is not Route.CANDIDATE:
+        return advance(state, Stage.PROMOTING, now, f"its own pods come to all of the traffic: {why}")
     message = f"version {candidate.version if candidate else ''} has all of the traffic: {why}"
     changes: dict[str, Any] = {"stable": candidate, "candidate": None, "analysis": state.analysis, "message": message}
+    changes |= {"rendered": (candidate,)} if state.apart else {}
     return noted(state.entered(Stage.PROMOTED, now, **changes), "Normal", "Promoted", message)
 
 
 def abort(state: RolloutState, now: datetime, reason: str, why: str) -> Move:
     """All traffic goes back to the stable revision, which never left the pods."""
-    figures: dict[str, Any] = {"analysis": state.analysis, "counts": state.counts}
-    fresh = _back(state).entered(Stage.ABORTED, now, state.step, **figures, reason=reason, message=why)
+    kept: dict[str, Any] = {"analysis": state.analysis, "counts": state.counts, "apart": None}
+    fresh = _back(state).entered(Stage.ABORTED, now, state.step, **kept, reason=reason, message=why)
     candidate = state.candidate.version if state.candidate else ""
     stable = state.stable.version if state.stable else ""
     return noted(fresh, "Warning", "Aborted", f"{reason}: version {candidate}: {why}; version {stable} has all traffic")
@@ -107,12 +121,15 @@ def _superseded(state: RolloutState) -> Event:
     return Event(type="Normal", reason="Superseded", message=f"version {version} is given up for another one")
 
 
-def _inseparable(stable: Revision, target: Revision) -> str:
-    """Why two revisions cannot share the traffic; empty when they can."""
+def _inseparable(spec: RolloutSpec, stable: Revision) -> str:
+    """Why the target cannot share the traffic with the stable revision; empty when it can."""
+    target = spec.model
     if not target.version or not stable.version:
         return "traffic is shared by version, so spec.model.version must be given for both the old and the new one"
     if target.name != stable.name:
         return f"the model was {stable.name!r} and is {target.name!r}: another model needs a resource of its own"
     if target.version == stable.version:
         return f"its content is not that of the stable version, but the name is: {stable.version!r}; give it another"
+    if spec.shadow and target.service_image != stable.service_image:
+        return "requests are copied inside a pod, which has one image, and it needs another; leave spec.shadow out"
     return ""

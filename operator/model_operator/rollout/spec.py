@@ -28,6 +28,8 @@ class Revision(Record):
     uri: str = ""
     digest: str = ""
     sha256: str = ""
+    service_image: Mapping[str, Any] | None = None
+    """The chart's `image` of the pods that serve it; None: remembered by a release that did not ask."""
 
     @property
     def identity(self) -> tuple[str, str, str]:
@@ -37,7 +39,7 @@ class Revision(Record):
     @property
     def values(self) -> dict[str, Any]:
         """As the chart wants it, without what is not set."""
-        return self.model_dump(exclude_defaults=True)
+        return self.model_dump(exclude_defaults=True, exclude={"service_image"})
 
 
 class Step(Record):
@@ -110,4 +112,6 @@ class RolloutSpec(Record):
         Raises:
             pydantic.ValidationError: a value that the resource's schema would have refused.
         """
-        return cls.model_validate(dict(spec))
+        below = spec.get("values", {}).get("image")
+        image = {**(below if isinstance(below, Mapping) else {}), **spec.get("image", {})}
+        return cls.model_validate(dict(spec) | {"model": dict(spec["model"]) | {"serviceImage": image}})

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from model_operator.rollout import criteria
 from model_operator.rollout.moves import Move, abort, advance, noted, promote, stay
 from model_operator.rollout.spec import Analysis, Rollout, RolloutSpec, Shadow
-from model_operator.rollout.state import Observation, RolloutState, Stage
+from model_operator.rollout.state import Observation, RolloutState, Route, Stage
 from model_operator.rollout.traffic import behind, weight_of
 
 
@@ -23,7 +23,15 @@ class Turn(NamedTuple):
     @property
     def elapsed(self) -> float:
         """Seconds since the stage or step began."""
-        return max(0.0, (self.now - (self.state.since or self.now)).total_seconds())
+        return self.state.elapsed(self.now)
+
+    @property
+    def watched(self) -> float:
+        """Seconds that the candidate has been answering its share: its own pods, where it has any, were all there."""
+        apart = self.state.apart
+        if apart is None:
+            return self.elapsed
+        return min(self.elapsed, (self.now - apart.complete).total_seconds()) if apart.complete else 0.0
 
     @property
     def late(self) -> bool:
@@ -32,13 +40,16 @@ class Turn(NamedTuple):
 
 
 def preparing(turn: Turn) -> Move:
-    """Wait until every pod is rendered with the candidate."""
-    pods, state = turn.seen.pods, turn.state
-    have = [pod for pod in pods if pod.rendered == state.fingerprint]
-    wanted = max(1, turn.seen.replicas)
+    """Wait until every pod is rendered with the candidate, or enough pods of its own are."""
+    state = turn.state
+    pods = turn.seen.own if state.apart else turn.seen.common
+    have = [pod for pod in pods if pod.rendered == state.awaited]
+    wanted = state.apart.replicas if state.apart else max(1, turn.seen.replicas)
     if turn.seen.failure:
         return abort(state, turn.now, "CannotStart", turn.seen.failure)
     if len(have) == len(pods) >= wanted and not state.paused:
+        if state.apart:  # a pod is ready when it has loaded and proven what it was made for
+            return _step(turn, 0)
         return advance(state, Stage.LOADING, turn.now, "every pod has the candidate and loads it")
     if turn.late:
         why = f"after {turn.elapsed:.0f} s {len(have)} of {wanted} pods are ready with it"
@@ -49,7 +60,7 @@ def preparing(turn: Turn) -> Move:
 def loading(turn: Turn) -> Move:
     """Wait until the document that pins the candidate is in force: a pod takes it when it has proven the candidate."""
     state, seen = turn.state, turn.seen
-    missing = behind(state.traffic, seen)
+    missing = behind(state, seen)
     for name in missing:
         if why := seen.refused.get(name):
             return abort(state, turn.now, "NotLoaded", f"pod {name}: {why}")
@@ -94,7 +105,9 @@ def stepping(turn: Turn) -> Move:
         return _step(turn._replace(state=state), state.step + 1)
     compared = weight_of(turn.rollout, state.step) < 100
     unjudged = criteria.unjudged(criteria.STEP, analysis, state.analysis, compared=compared)
-    lacks = _lacks(criteria.answers(state.counted(state.candidate)), analysis.min_requests, unjudged)
+    lacks = _pods_lacking(turn) or _lacks(
+        criteria.answers(state.counted(state.candidate)), analysis.min_requests, unjudged
+    )
     if move := _held(turn, state, step.pause_seconds, analysis.max_wait_seconds, lacks):
         return move
     if step.manual:
@@ -102,6 +115,26 @@ def stepping(turn: Turn) -> Move:
         held = state.model_copy(update={"paused": True, "approval": True, "message": waits})
         return noted(held, "Normal", "AwaitingApproval", waits)
     return _step(turn._replace(state=state), state.step + 1)
+
+
+def promoting(turn: Turn) -> Move:
+    """Wait until the candidate's own pods have all of the traffic: the first Deployment may take its image then."""
+    state = turn.state
+    if state.paused:
+        return stay(state)
+    if state.apart is None or state.apart.route is Route.CANDIDATE:
+        return promote(state, turn.now, "no other pods get requests")
+    if turn.late:
+        why = f"after {turn.elapsed:.0f} s {_pods_lacking(turn) or 'its pods do not have all of the traffic'}"
+        return abort(state, turn.now, "NotPrepared", why)
+    return stay(state)
+
+
+def _pods_lacking(turn: Turn) -> str:
+    """Of a candidate with pods of its own: how many there are; empty when those are enough."""
+    apart = turn.state.apart
+    have = sum(pod.rendered == turn.state.own_fingerprint for pod in turn.seen.own)
+    return f"{have} of {apart.replicas} pods of its own are ready" if apart and have < apart.replicas else ""
 
 
 def _judged(
@@ -130,11 +163,11 @@ def _lacks(answers: float, least: int, unjudged: list[str]) -> str:
 
 def _held(turn: Turn, state: RolloutState, seconds: float, patience: float, lacks: str) -> Move | None:
     """Stay when it is too early to pass, abort when it is too late; None when it can be passed."""
-    if state.paused or turn.elapsed < seconds:
+    if state.paused:
         return stay(state)
-    if not lacks:
+    if turn.watched >= seconds and not lacks:
         return None
-    if turn.elapsed > seconds + patience:
+    if lacks and turn.elapsed > seconds + patience:
         unread = "".join(f"; pod {pod.name} was not read: {pod.problem}" for pod in turn.seen.pods if pod.problem)
         return abort(state, turn.now, "NotEnoughRequests", f"{lacks} in {turn.elapsed:.0f} s{unread}")
     return stay(state)
@@ -154,4 +187,5 @@ STAGES: Mapping[Stage, Callable[[Turn], Move]] = {
     Stage.LOADING: loading,
     Stage.SHADOWING: shadowing,
     Stage.STEPPING: stepping,
+    Stage.PROMOTING: promoting,
 }

@@ -30,13 +30,36 @@ class Stage(StrEnum):
     """It answers copies of requests."""
     STEPPING = "Stepping"
     """It answers its step's share."""
+    PROMOTING = "Promoting"
+    """In pods of its own: they come to all of the traffic, and then the first Deployment takes its image."""
     PROMOTED = "Promoted"
     """It is the stable revision now."""
     ABORTED = "Aborted"
     """All traffic is the stable revision's; nothing happens until the target changes or somebody says resume."""
 
 
-ACTIVE = frozenset({Stage.PREPARING, Stage.LOADING, Stage.SHADOWING, Stage.STEPPING})
+ACTIVE = frozenset({Stage.PREPARING, Stage.LOADING, Stage.SHADOWING, Stage.STEPPING, Stage.PROMOTING})
+
+
+class Route(StrEnum):
+    """Which pods the Service leads to."""
+
+    STABLE = "stable"
+    BOTH = "both"
+    CANDIDATE = "candidate"
+
+
+class Apart(Record):
+    """The Deployment of a candidate whose image is not the stable version's."""
+
+    replicas: int = 1
+    route: Route = Route.STABLE
+    share: int = 0
+    """Percent of the requests that it gets, as far as numbers of pods can say it."""
+    complete: datetime | None = None
+    """Since when all of its pods are ready; None while some are missing."""
+    least: int | None = None
+    """Pods that the stable version had at the beginning; so many are needed, also while they look idle."""
 
 
 FRESH: Mapping[str, Any] = {
@@ -74,6 +97,8 @@ class RolloutState(Record):
     before: tuple[Revision, ...] = ()
     """What they were rendered with when all of them had come up."""
     traffic: Document = NO_DOCUMENT
+    apart: Apart | None = None
+    """While the candidate has a Deployment of its own; after a promotion, until the first one has its image."""
     command: str = ""
     """The last annotation that was acted on."""
     ignored: str = ""
@@ -118,20 +143,46 @@ class RolloutState(Record):
 
     def _row(self, revision: Revision) -> dict[str, Any]:
         """A version's share and counts."""
-        entry = self.traffic["models"].get(revision.name, {})
-        weights = entry.get("weights") or {entry.get("default"): 100}
         counts = {title: round(self.counted(revision).get(name, 0)) for title, name in SHOWN.items()}
-        return {"version": revision.version, "weight": weights.get(revision.version, 0), **counts}
+        return {"version": revision.version, "weight": self.shares.get(revision.version, 0), **counts}
+
+    @property
+    def shares(self) -> Mapping[str, int]:
+        """Percent of the requests by version, as the document says it or, of two Deployments, numbers of pods."""
+        if self.apart and self.stable and self.candidate:
+            both = {self.stable.version: 100 - self.apart.share, self.candidate.version: self.apart.share}
+            return {version: percent for version, percent in both.items() if percent}
+        entry = self.traffic["models"].get(self.stable.name, {}) if self.stable else {}
+        shares: Mapping[str, int] = entry.get("weights") or ({entry["default"]: 100} if entry else {})
+        return shares
 
     def entered(self, stage: Stage, now: datetime, step: int = 0, **changes: Any) -> Self:
         """Begin a stage or step: the clock, the counting, and whether to wait begin anew."""
         return self.model_copy(update={**FRESH, "stage": stage, "step": step, "since": now, **changes})
 
+    def elapsed(self, now: datetime) -> float:
+        """Seconds since the stage or step began."""
+        return max(0.0, (now - (self.since or now)).total_seconds())
+
     @property
     def fingerprint(self) -> str:
         """Changes with what the pods are rendered with; goes into an annotation of each pod."""
-        identities = json.dumps([revision.identity for revision in self.rendered])
-        return hashlib.sha256(identities.encode()).hexdigest()[:16]
+        return _digest([revision.identity for revision in self.rendered])
+
+    @property
+    def alone(self) -> Revision | None:
+        """What has a Deployment of its own: the candidate, or what it has become."""
+        return (self.candidate or self.stable) if self.apart else None
+
+    @property
+    def own_fingerprint(self) -> str:
+        """The same as `fingerprint` of the pods of that Deployment; empty where there is none."""
+        return _digest([self.alone.identity, self.alone.service_image]) if self.alone else ""
+
+    @property
+    def awaited(self) -> str:
+        """Fingerprint of the pods that bring the candidate."""
+        return self.own_fingerprint or self.fingerprint
 
     @property
     def phase(self) -> str:
@@ -143,6 +194,10 @@ class RolloutState(Record):
         return self.counts.get(revision.version, NOTHING) if revision else NOTHING
 
 
+def _digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
+
+
 class Pod(Record):
     """What one ready pod said."""
 
@@ -151,6 +206,8 @@ class Pod(Record):
     started: datetime
     rendered: str = ""
     """The fingerprint of what it was rendered with, from its annotation."""
+    apart: bool = False
+    """One of the candidate's own Deployment."""
     generation: int = -1
     """Of the traffic document in force; -1 when it did not say."""
     counts: Mapping[str, Counts] = {}
@@ -167,7 +224,7 @@ class Observation(Record):
     pods: tuple[Pod, ...] = ()
     """The ready ones."""
     replicas: int = 1
-    """How many are wanted."""
+    """How many are wanted of the first Deployment."""
     command: str | None = None
     """The annotation, `ACTION[:VERSION][@ID]`."""
     document: Document | None = None
@@ -176,6 +233,16 @@ class Observation(Record):
     """Why pods did not take the last document, by the pod's name."""
     failure: str | None = None
     """Why new pods cannot start, where waiting would not help."""
+
+    @property
+    def common(self) -> tuple[Pod, ...]:
+        """The pods of the first Deployment, which read the traffic document."""
+        return tuple(pod for pod in self.pods if not pod.apart)
+
+    @property
+    def own(self) -> tuple[Pod, ...]:
+        """Those of the candidate's own."""
+        return tuple(pod for pod in self.pods if pod.apart)
 
 
 class Event(Record):

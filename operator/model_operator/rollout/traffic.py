@@ -18,7 +18,7 @@ def models(spec: RolloutSpec, state: RolloutState) -> Mapping[str, Any]:
     if spec.rollout is None:  # pods know their version; a document of earlier rollouts stays while it is about this one
         earlier = state.traffic["models"].get(stable.name, {})
         return {stable.name: entry} if earlier.get("default") == stable.version else {}
-    if state.candidate and state.stage in CANDIDATE_LOADED:
+    if state.candidate and state.stage in CANDIDATE_LOADED and not state.apart:
         entry["pinned"] = [stable.version, state.candidate.version]
         entry |= _share(spec, spec.rollout, state, stable.version, state.candidate.version)
     return {stable.name: entry}
@@ -48,8 +48,8 @@ def renewed(wanted: Mapping[str, Any], state: RolloutState, seen: Observation) -
     generation that refused our document holds another one.
     """
     ours = state.traffic["generation"]
-    foreign = [pod.generation for pod in seen.pods if pod.generation > ours]
-    foreign += [pod.generation for pod in seen.pods if pod.generation == ours and pod.name in seen.refused]
+    foreign = [pod.generation for pod in seen.common if pod.generation > ours]
+    foreign += [pod.generation for pod in seen.common if pod.generation == ours and pod.name in seen.refused]
     if seen.document and seen.document != state.traffic and seen.document["generation"] >= ours:
         foreign.append(seen.document["generation"])
     if wanted == state.traffic["models"] and not foreign:
@@ -57,6 +57,7 @@ def renewed(wanted: Mapping[str, Any], state: RolloutState, seen: Observation) -
     return {"generation": max([ours, *foreign]) + 1, "models": wanted}
 
 
-def behind(document: Document, seen: Observation) -> tuple[str, ...]:
-    """Names of the pods in which it is not in force."""
-    return tuple(pod.name for pod in seen.pods if pod.generation < document["generation"])
+def behind(state: RolloutState, seen: Observation) -> tuple[str, ...]:
+    """Names of the pods in which the document is not in force; those that an image is to be taken from never get it."""
+    pods = (pod for pod in seen.common if not state.apart or pod.rendered == state.fingerprint)
+    return tuple(pod.name for pod in pods if pod.generation < state.traffic["generation"])

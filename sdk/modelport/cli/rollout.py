@@ -18,7 +18,7 @@ from modelport.cli.table import table
 POLL_SECONDS = 1.0
 PATIENCE_SECONDS = 30.0
 """For the operator to see a command: it looks every 2 s while a rollout is under way."""
-UNDER_WAY = frozenset({"Preparing", "Loading", "Shadowing", "Stepping", "Paused"})
+UNDER_WAY = frozenset({"Preparing", "Loading", "Shadowing", "Stepping", "Promoting", "Paused"})
 ACTIONS = {
     "promote": "Give the candidate all of the traffic now, whatever steps are left.",
     "pause": "Hold the rollout where it is; the candidate is still watched, and aborted when it turns bad.",

@@ -4,14 +4,13 @@ import json
 import os
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from support.answering import Answering
 
 PATH = "/apis/modelport.dev/v1alpha1/namespaces/models/modeldeployments/churn"
 ROLLOUT = {
@@ -34,10 +33,11 @@ ROLLOUT = {
 Obey = Callable[[dict[str, Any], str], None]
 
 
-class Cluster:
+class Cluster(Answering):
     """One ModelDeployment; `obey` is what the operator does with a command."""
 
-    def __init__(self, folder: Path, port: int) -> None:
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
         self.resource: dict[str, Any] | None = {"status": {"rollout": dict(ROLLOUT)}}
         self.obey: Obey = lambda rollout, command: rollout.update(command=command)
         self.reads = 0
@@ -47,7 +47,7 @@ class Cluster:
         self._config = folder / "kubeconfig"
         self._config.write_text(
             yaml.safe_dump({
-                "clusters": [{"name": "test", "cluster": {"server": f"http://127.0.0.1:{port}"}}],
+                "clusters": [{"name": "test", "cluster": {"server": f"http://127.0.0.1:{self.port}"}}],
                 "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test", "namespace": "models"}}],
                 "users": [{"name": "test", "user": {}}],
                 "current-context": "test",
@@ -59,7 +59,7 @@ class Cluster:
         command = [sys.executable, "-m", "modelport", "rollout", *arguments]
         return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
 
-    def answer(self, method: str, path: str, body: bytes) -> tuple[int, Any]:
+    def respond(self, method: str, path: str, _: object, body: bytes) -> tuple[int, Any]:
         if path != PATH or self.resource is None:
             return 404, {"kind": "Status", "message": "not found"}
         rollout = self.resource["status"].get("rollout")
@@ -75,28 +75,8 @@ class Cluster:
 
 @pytest.fixture
 def cluster(tmp_path: Path) -> Iterator[Cluster]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            status, content = cluster.answer(self.command, self.path, body)
-            text = json.dumps(content).encode()
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(text)))
-            self.end_headers()
-            self.wfile.write(text)
-
-        def do_PATCH(self) -> None:
-            self.do_GET()
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        cluster = Cluster(tmp_path, server.server_address[1])
-        threading.Thread(target=server.serve_forever, args=(0.01,)).start()
-        yield cluster
-        server.shutdown()
+    with Cluster(tmp_path).running() as found:
+        yield found
 
 
 def test_status_shows_stage_weights_counts_and_figures(cluster: Cluster) -> None:

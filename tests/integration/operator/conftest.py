@@ -78,18 +78,25 @@ def pods_follow(plane: ControlPlane) -> Callable[..., None]:
     """What the Deployment controller and the kubelet do: as many pods as wanted, as the template says."""
 
     def follow(**status: Any) -> None:
-        deployment = plane.one("deployments", "churn")
         for name in plane.names("pods"):
             if not name.endswith("-source"):
                 del plane.objects[f"{PODS}/{name}"]
-        ready = {"conditions": [{"type": kind, "status": "True"} for kind in ("Ready", "Initialized")]}
-        count = deployment["spec"].get("replicas", 1)
-        for number in range(count):
-            name = f"churn-{deployment['metadata']['generation']}-{number}"
-            meta = deployment["spec"]["template"]["metadata"] | {"name": name, "namespace": NAMESPACE}
-            told = {"startTime": "2026-01-01T00:00:00Z", "podIP": "127.77.0.1"} | (status or ready)
-            plane.put(f"{PODS}/{name}", {"metadata": meta, "status": told})
-        seen = {"observedGeneration": deployment["metadata"]["generation"], "replicas": count}
-        plane.put(f"{DEPLOYMENTS}/churn", deployment | {"status": seen})
+        for name in plane.names("deployments"):
+            make_pods(plane, name, status)
 
     return follow
+
+
+def make_pods(plane: ControlPlane, deployment: str, status: dict[str, Any]) -> None:
+    """The pods of one Deployment, those of `churn` at 127.77.0.1 and any others at 127.77.0.2."""
+    found = plane.one("deployments", deployment)
+    ready = {"conditions": [{"type": kind, "status": "True"} for kind in ("Ready", "Initialized")]}
+    count, generation = found["spec"].get("replicas", 1), found["metadata"]["generation"]
+    for number in range(count):
+        name = f"{deployment}-{generation}-{number}"
+        meta = found["spec"]["template"]["metadata"] | {"name": name, "namespace": NAMESPACE}
+        ip = f"127.77.0.{1 if deployment == 'churn' else 2}"
+        told = {"startTime": "2026-01-01T00:00:00Z", "podIP": ip} | (status or ready)
+        plane.put(f"{PODS}/{name}", {"metadata": meta, "spec": found["spec"]["template"]["spec"], "status": told})
+    seen = {"observedGeneration": generation, "replicas": count}
+    plane.put(f"{DEPLOYMENTS}/{deployment}", found | {"status": seen})

@@ -152,7 +152,7 @@ def test_it_ends_when_somebody_takes_its_lease(
     plane: ControlPlane, chart: Path, helm: str, tmp_path: Path, apply: Any
 ) -> None:
     apply()
-    with running(plane, chart, helm, tmp_path) as process:
+    with running(plane, chart, helm, tmp_path, LEASE_SECONDS="3") as process:
         assert plane.wait_for(lambda: "churn" in plane.names("deployments"))
         lease = plane.objects[LEASE]
         plane.put(LEASE, lease | {"spec": lease["spec"] | {"holderIdentity": "another"}})

@@ -1,12 +1,15 @@
 """A rollout through whole turns: stable and candidate in the same pods, and traffic that never touches the template."""
 
 import json
-import threading
+import ssl
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from dataclasses import dataclass, field
+from email.message import Message
 from typing import Any
 
 import pytest
+import trustme
+from support.answering import Answering
 from support.control_plane import ControlPlane
 
 from model_operator.cluster import ApiError
@@ -20,56 +23,48 @@ ROLLOUT = {"steps": [{"weight": 50, "pauseSeconds": 3600}]}
 IP = "127.77.0.1"
 
 
-class Pod(BaseHTTPRequestHandler):
-    """The two ports of the one pod."""
+@dataclass
+class Pod:
+    """What every pod of these tests is like: the document in force, why it takes no other, and whom it was asked by."""
 
-    document: dict[str, Any]
-    refusal: str
-    authorization: list[str | None]
+    document: dict[str, Any] = field(default_factory=lambda: {"generation": 0, "models": {}})
+    refusal: str = ""
+    authorization: list[str | None] = field(default_factory=list)
+    before_answer: Callable[[], None] = lambda: None
 
-    def do_GET(self) -> None:
-        answers = {
-            "/admin/traffic": self.document,
-            "/health": {"models": [{"version": "1", "digest": "sha256:a"}, {"version": "2", "digest": "sha256:b"}]},
-        }
-        self.send(200, answers.get(self.path, ""))
 
-    def do_PUT(self) -> None:
-        document = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        self.authorization.append(self.headers["Authorization"])
-        if self.refusal:
-            self.send(409, {"message": self.refusal})
-            return
-        self.document.update(document)
-        self.send(200, document)
+class Port(Answering):
+    """One of its two ports."""
 
-    def send(self, status: int, body: Any) -> None:
-        data = body.encode() if isinstance(body, str) else json.dumps(body).encode()
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
+    def __init__(self, pod: Pod, port: int, context: ssl.SSLContext | None = None) -> None:
+        super().__init__((IP, port), context)
+        self.pod = pod
 
-    def log_message(self, *_: Any) -> None:
-        pass
+    def respond(self, method: str, path: str, headers: Message, body: bytes) -> tuple[int, Any]:
+        if method == "PUT":
+            return self._put(headers, json.loads(body))
+        self.pod.before_answer()
+        health = {"models": [{"version": "1", "digest": "sha256:a"}, {"version": "2", "digest": "sha256:b"}]}
+        return 200, {"/admin/traffic": self.pod.document, "/health": health}.get(path, "")
+
+    def _put(self, headers: Message, document: dict[str, Any]) -> tuple[int, Any]:
+        self.pod.authorization.append(headers["Authorization"])
+        if self.pod.refusal:
+            return 409, {"message": self.pod.refusal}
+        self.pod.document.update(document)
+        return 200, document
 
 
 @pytest.fixture
-def pod() -> Iterator[type[Pod]]:
+def pod() -> Iterator[Pod]:
     """What listens at the address of every pod of these tests."""
-    document = {"generation": 0, "models": {}}
-    handler = type("One", (Pod,), {"document": document, "refusal": "", "authorization": []})
-    servers = [ThreadingHTTPServer((IP, port), handler) for port in (8000, 8081)]
-    for server in servers:
-        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-    yield handler
-    for server in servers:
-        server.shutdown()
-        server.server_close()
+    found = Pod()
+    with Port(found, 8000).running(), Port(found, 8081).running():
+        yield found
 
 
 @pytest.fixture
-def rolled(start: Callable[[], Reconciler], apply: Any, pods_follow: Any, pod: type[Pod]) -> Reconciler:
+def rolled(start: Callable[[], Reconciler], apply: Any, pods_follow: Any, pod: Pod) -> Reconciler:
     """An operator whose resource serves version 1, and whose pods have the candidate 2."""
     operator = start()
     apply(rollout=ROLLOUT)
@@ -97,7 +92,7 @@ def until(operator: Reconciler, plane: ControlPlane, stage: str) -> None:
 
 
 def test_weights_and_promotion_leave_the_template_alone(
-    plane: ControlPlane, rolled: Reconciler, apply: Any, pod: type[Pod]
+    plane: ControlPlane, rolled: Reconciler, apply: Any, pod: Pod
 ) -> None:
     until(rolled, plane, "Stepping")
     template = plane.one("deployments", "churn")["spec"]["template"]
@@ -121,7 +116,7 @@ def test_weights_and_promotion_leave_the_template_alone(
     assert "Promoted" in {item["reason"] for path, item in plane.objects.items() if "/events/" in path}
 
 
-def test_an_abort_is_told(plane: ControlPlane, rolled: Reconciler, apply: Any, pod: type[Pod]) -> None:
+def test_an_abort_is_told(plane: ControlPlane, rolled: Reconciler, apply: Any, pod: Pod) -> None:
     until(rolled, plane, "Stepping")
     apply({"modelport.dev/rollout": "abort"}, model=SECOND, rollout=ROLLOUT)
     until(rolled, plane, "Aborted")
@@ -133,7 +128,7 @@ def test_an_abort_is_told(plane: ControlPlane, rolled: Reconciler, apply: Any, p
 
 
 def test_a_pod_that_does_not_take_the_traffic_is_told(
-    plane: ControlPlane, start: Callable[[], Reconciler], apply: Any, pods_follow: Any, pod: type[Pod]
+    plane: ControlPlane, start: Callable[[], Reconciler], apply: Any, pods_follow: Any, pod: Pod
 ) -> None:
     pod.refusal = "version 1 cannot be loaded"
     operator = start()
@@ -148,18 +143,16 @@ def test_a_pod_that_does_not_take_the_traffic_is_told(
 
 
 def test_what_somebody_else_decided_meanwhile_is_not_overwritten(
-    plane: ControlPlane, rolled: Reconciler, apply: Any, pod: type[Pod], monkeypatch: pytest.MonkeyPatch
+    plane: ControlPlane, rolled: Reconciler, apply: Any, pod: Pod
 ) -> None:
     until(rolled, plane, "Stepping")
     apply({"modelport.dev/rollout": "abort"}, model=SECOND, rollout=ROLLOUT)
-    look = Pod.do_GET
 
-    def meanwhile(handler: Pod) -> None:
+    def meanwhile() -> None:
         there = plane.one("modeldeployments", "churn")
         plane.put(f"{RESOURCES}/churn", there | {"status": there["status"] | {"stage": "Promoted"}})
-        look(handler)
 
-    monkeypatch.setattr(pod, "do_GET", meanwhile)
+    pod.before_answer = meanwhile
     with pytest.raises(ApiError) as caught:
         rolled.turn(KEY)
     assert caught.value.status == 409
@@ -168,7 +161,7 @@ def test_what_somebody_else_decided_meanwhile_is_not_overwritten(
 
 
 def test_another_process_goes_on_with_what_is_stored(
-    plane: ControlPlane, rolled: Reconciler, start: Callable[[], Reconciler], pod: type[Pod]
+    plane: ControlPlane, rolled: Reconciler, start: Callable[[], Reconciler], pod: Pod
 ) -> None:
     until(rolled, plane, "Stepping")
     rolled.turn(KEY)
@@ -178,3 +171,53 @@ def test_another_process_goes_on_with_what_is_stored(
     assert {key: status(plane)[key] for key in ("stage", "sources", "rollout")} == {
         key: before[key] for key in ("stage", "sources", "rollout")
     }
+
+
+def test_pods_with_a_certificate_are_checked_by_the_authorities_of_a_config_map(
+    plane: ControlPlane, start: Callable[[], Reconciler], apply: Any, pods_follow: Any
+) -> None:
+    authority, context = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(f"churn.{NAMESPACE}.svc").configure_cert(context)
+    operator, found = start(), Pod()
+    tls = {"caBundle": {"configMap": "authorities", "key": "ca.crt"}}
+    spec = {"rollout": ROLLOUT, "tls": tls, "values": {"config": {"tls_cert_file": "/etc/tls/tls.crt"}}}
+    apply(**spec)
+    with Port(found, 8000, context).running(), Port(found, 8081, context).running():
+        for _ in range(3):
+            operator.turn(KEY)
+            pods_follow()
+        operator.turn(KEY)
+        (degraded,) = [each for each in status(plane)["conditions"] if each["type"] == "Degraded"]
+        assert degraded["reason"] == "AuthoritiesMissing"
+        assert "ConfigMap authorities has no entry ca.crt" in degraded["message"]
+        data = {"ca.crt": authority.cert_pem.bytes().decode()}
+        path = f"/api/v1/namespaces/{NAMESPACE}/configmaps/authorities"
+        plane.put(path, {"metadata": {"name": "authorities", "namespace": NAMESPACE}, "data": data})
+        operator.turn(KEY)
+        assert found.document["models"]["churn"]["default"] == "1"
+        assert status(plane)["digest"] == "sha256:a"
+        apply(model=SECOND, **spec)
+        for _ in range(3):
+            operator.turn(KEY)
+            pods_follow()
+        until(operator, plane, "Stepping")
+
+
+def test_a_memory_that_somebody_else_wrote_stops_everything_and_is_told(
+    plane: ControlPlane, rolled: Reconciler, apply: Any
+) -> None:
+    until(rolled, plane, "Stepping")
+    there = plane.one("modeldeployments", "churn")
+    spoilt = there["status"] | {"rollout": there["status"]["rollout"] | {"memory": '{"step": "two"}'}}
+    plane.put(f"{RESOURCES}/churn", there | {"status": spoilt})
+    before = plane.one("deployments", "churn")
+    for _ in range(2):
+        assert rolled.turn(KEY) == 15
+    (degraded,) = [each for each in status(plane)["conditions"] if each["type"] == "Degraded"]
+    assert (degraded["status"], degraded["reason"]) == ("True", "StateUnreadable")
+    assert "kubectl -n models patch md churn --subresource=status" in degraded["message"]
+    assert "(step: Input should be a valid integer" in degraded["message"]
+    assert plane.one("deployments", "churn") == before
+    plane.put(f"{RESOURCES}/churn", there | {"status": {key: it for key, it in spoilt.items() if key != "rollout"}})
+    rolled.turn(KEY)
+    assert status(plane)["rollout"]["stable"] == "2"

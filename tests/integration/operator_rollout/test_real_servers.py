@@ -1,5 +1,6 @@
 """Rollouts over real servers: what they count is read, documents are put, bad candidates are found out."""
 
+import secrets
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -9,20 +10,33 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 from sklearn.datasets import load_breast_cancer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from support.access import key_entry, write_json
 from support.admin import Admin
 from support.bundles import write_bare
 from support.candidates import Failing, Fine, Sleepy
 from support.load import Load
 from support.service import running
 
-from model_operator.rollout import Address, Decision, Observation, RolloutSpec, RolloutState, decide, gather, push
+from model_operator.rollout import (
+    Address,
+    Decision,
+    Observation,
+    RolloutSpec,
+    RolloutState,
+    Trust,
+    decide,
+    gather,
+    push,
+)
 from modelport import pack
 
 PODS = 2
+KEY = f"mp_{secrets.token_urlsafe(32)}"
 ENDED = {"Promoted", "Aborted"}
 PATIENCE = 60.0
 
@@ -83,16 +97,21 @@ def unused_port() -> int:
 
 @pytest.fixture(scope="module")
 def pods(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[tuple[Admin, int]]]:
-    """Two servers with the same token and all versions, of which the fifth is damaged; each with its service's port."""
+    """Two servers with the same token and all versions, of which the fifth is damaged; each with its service's port.
+
+    The second asks for keys.
+    """
     folder = tmp_path_factory.mktemp("pods")
     for version, estimator in {"1": Fine(), "2": Fine(), "3": Failing(), "4": Sleepy(), "5": Fine()}.items():
         write_bare(folder / "models", estimator, "m", version)
     (folder / "models" / "m" / "5" / "model.joblib").write_bytes(b"damaged")
+    write_json(folder / "keys.json", [key_entry("shop", KEY, roles=["predict"])])
     admins = [Admin(folder, unused_port()) for _ in range(PODS)]
     found = [(admin, unused_port()) for admin in admins]
+    keys = ({}, {"ACCESS__KEYS_FILE": str(folder / "keys.json")})
     with ExitStack() as stack:
-        for admin, port in found:
-            settings = admin.settings | {"ADMIN__TOKEN_FILE": admins[0].settings["ADMIN__TOKEN_FILE"]}
+        for (admin, port), access in zip(found, keys, strict=True):
+            settings = admin.settings | access | {"ADMIN__TOKEN_FILE": admins[0].settings["ADMIN__TOKEN_FILE"]}
             stack.enter_context(running(folder / "models", port, folder, MODEL_VERSION="1", WORKERS="1", **settings))
         yield found
 
@@ -111,7 +130,8 @@ def rollout(pods: list[tuple[Admin, int]]) -> Rollout:
 @pytest.fixture
 def loads(rollout: Rollout) -> Iterator[list[Load]]:
     """Requests to every server."""
-    found = [Load(f"http://127.0.0.1:{port}/predict", {"features": [1.0]}, rate=60) for _, port in rollout._pods]
+    urls = [f"http://127.0.0.1:{port}/predict" for _, port in rollout._pods]
+    found = [Load(url, {"features": [1.0]}, rate=60, headers={"x-api-key": KEY}) for url in urls]
     with ExitStack() as stack:
         yield [stack.enter_context(load.running()) for load in found]
 
@@ -175,3 +195,23 @@ def test_scores_and_their_shift_are_read(tmp_path: Path, free_port: Callable[[],
     assert sum(count for name, count in pod.counts["1"].items() if name.startswith("score/")) == 300
     assert pod.shifts["1"] > 0.2, "one row again and again is not the training sample"
     assert pod.counts["1"]["answers/ok"] == 3
+
+
+def test_both_ports_of_a_server_with_a_certificate_are_checked_by_name(
+    tmp_path: Path, free_port: Callable[[], int]
+) -> None:
+    authority, admin, port = trustme.CA(), Admin(tmp_path, free_port()), free_port()
+    authority.issue_cert("m.models.svc").private_key_and_cert_chain_pem.write_to_path(tmp_path / "tls.pem")
+    authority.cert_pem.write_to_path(tmp_path / "ca.crt")
+    tls = {"ca_certs": str(tmp_path / "ca.crt"), "server_hostname": "m.models.svc"}
+    for version in ("1", "2"):
+        write_bare(tmp_path / "models", Fine(), "m", version)
+    address = Address("pod", "uid", "127.0.0.1", datetime.now(UTC), "", port, admin.port, tls=True)
+    trust = Trust((tmp_path / "ca.crt").read_text(), "m.models.svc")
+    settings = admin.settings | {"TLS_CERT_FILE": str(tmp_path / "tls.pem"), "MODEL_VERSION": "1"}
+    document = {"generation": 1, "models": {"m": {"default": "2", "pinned": ["2"]}}}
+    with running(tmp_path / "models", port, tmp_path, tls, **settings) as service:
+        assert push(document, [address], admin.token, trust).taken == ("pod",)
+        assert service.request("POST", "/predict", json={"features": [1.0]}).json()["model_version"] == "2"
+        (pod,) = gather([address], "m", admin.token, trust)
+    assert (pod.generation, pod.counts["2"]["answers/ok"], pod.problem) == (1, 1, "")

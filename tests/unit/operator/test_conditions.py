@@ -43,6 +43,7 @@ def test_all_is_well() -> None:
         "Degraded": ("False", "AsExpected"),
         "Unsupported": ("False", "AllHonoured"),
         "ChartOutdated": ("False", "Current"),
+        "SeparateDeployments": ("False", "OneDeployment"),
     }
 
 

@@ -5,8 +5,11 @@ from typing import Any
 import pytest
 
 from model_operator.desired import (
+    Held,
     NotOurs,
     admin_secret,
+    apart_name,
+    apart_values,
     belongs_to,
     chart_values,
     merged,
@@ -22,7 +25,8 @@ RESOURCE: dict[str, Any] = {"metadata": {"name": "churn", "namespace": "models",
 
 def values(models: list[Any] | None = None, source: str | None = None, **fields: Any) -> dict[str, Any]:
     spec = {"model": MODEL, "replicas": 3, "autoscaling": NONE} | fields
-    return chart_values("churn", spec, models or [MODEL], "f00", source)
+    held = Held(models or [MODEL], fields.get("image", {}), "f00", source)
+    return chart_values("churn", spec, held)
 
 
 def test_a_plain_resource() -> None:
@@ -137,3 +141,32 @@ def test_traffic_and_token_are_not_pruned_and_go_with_the_resource() -> None:
         assert "modelport.dev/deployment" not in item["metadata"]["labels"]
     assert traffic_map(RESOURCE, None)["data"] == {}
     assert traffic_map(RESOURCE, document)["data"] == {"traffic.json": '{"generation": 1, "models": {}}'}
+
+
+@pytest.mark.parametrize("name", ["churn", "c" * 42, "c" * 43, "c" * 52])
+def test_a_second_deployment_has_a_name_that_the_chart_keeps(name: str) -> None:
+    assert len(apart_name(name)) <= 52
+    assert apart_name(name).endswith("-candidate")
+    assert apart_name("c" * 51) != apart_name("c" * 52)
+
+
+def test_a_second_deployment_differs_by_what_it_holds_and_by_who_it_is() -> None:
+    spec = {
+        "model": MODEL,
+        "replicas": 3,
+        "autoscaling": NONE | {"mode": "hpa"},
+        "values": {"podLabels": {"team": "a"}},
+    }
+    held = Held([MODEL], {"tag": "1.8"}, "f00")
+    first, second = chart_values("churn", spec, held), apart_values("churn", spec, held, 2, "robot")
+    changed = {key for key in first.keys() | second.keys() if first.get(key) != second.get(key)}
+    assert changed == {
+        "fullnameOverride", "trafficConfigMap", "podLabels", "replicaCount", "autoscaling", "serviceAccount", "metrics",
+    }  # fmt: skip
+    assert second["podLabels"] == first["podLabels"] | {"modelport.dev/apart": "true"}
+    assert (second["replicaCount"], second["autoscaling"]["enabled"]) == (2, False)
+    assert second["serviceAccount"] == {"create": False, "name": "robot"}
+
+
+def test_an_image_of_values_is_the_one_that_is_held() -> None:
+    assert "image" not in values(values={"image": {"tag": "1.7"}})

@@ -1,65 +1,56 @@
 """Looking at pods and putting documents to them, over real connections."""
 
 import json
-import threading
+import re
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from dataclasses import replace
+from email.message import Message
 from typing import Any
 
 import pytest
+import trustme
+from support.answering import Answering
 from support.rollout import START
 
-from model_operator.rollout import Address, gather, push
-from model_operator.rollout import pods as talking
+from model_operator.rollout import Address, Trust, gather, origin, push
 
 DOCUMENT = {"generation": 4, "models": {"churn": {"default": "1", "pinned": ["1"]}}}
 METRICS = 'model_score_shift{model_name="churn",model_version="1"} 0.5\n'
 
 
-class Pod(BaseHTTPRequestHandler):
-    """Both ports of a pod in one; the class of each server holds its answers by method and path."""
+class Pod(Answering):
+    """Both ports of a pod in one, with its answers by method and path."""
 
-    answers: dict[tuple[str, str], tuple[int, str]]
-    asked: list[tuple[str, str, str | None, bytes]]
+    def __init__(self, answers: dict[tuple[str, str], tuple[int, str]], context: ssl.SSLContext | None = None) -> None:
+        super().__init__(context=context)
+        self.answers = answers
+        self.asked: list[tuple[str, str, str | None, bytes]] = []
 
-    def do_GET(self) -> None:
-        self.send("GET")
+    def respond(self, method: str, path: str, headers: Message, body: bytes) -> tuple[int, str]:
+        self.asked.append((method, path, headers.get("Authorization"), body))
+        return self.answers.get((method, path), (404, "{}"))
 
-    def do_PUT(self) -> None:
-        self.send("PUT")
-
-    def send(self, method: str) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        self.asked.append((method, self.path, self.headers.get("Authorization"), body))
-        status, text = self.answers.get((method, self.path), (404, "{}"))
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(text)))
-        self.end_headers()
-        self.wfile.write(text.encode())
-
-    def log_message(self, *_: Any) -> None:
-        pass
+    @property
+    def address(self) -> Address:
+        return Address(f"pod-{self.port}", f"uid-{self.port}", "127.0.0.1", START, "abc", self.port, self.port)
 
 
 @contextmanager
-def serving(**answers: tuple[int, str]) -> Iterator[tuple[Address, list[Any]]]:
+def serving(
+    context: ssl.SSLContext | None = None, **answers: tuple[int, str]
+) -> Iterator[tuple[Address, list[tuple[str, str, str | None, bytes]]]]:
     """A pod that answers `get`, `put` and `metrics` so."""
     paths = {"get": ("GET", "/admin/traffic"), "put": ("PUT", "/admin/traffic"), "metrics": ("GET", "/metrics")}
-    asked: list[Any] = []
-    given = {paths[name]: answer for name, answer in answers.items()}
-    with ThreadingHTTPServer(("127.0.0.1", 0), type("One", (Pod,), {"answers": given, "asked": asked})) as server:
-        threading.Thread(target=server.serve_forever, args=(0.01,)).start()
-        port = server.server_address[1]
-        yield Address(f"pod-{port}", f"uid-{port}", "127.0.0.1", START, "abc", port, port), asked
-        server.shutdown()
+    with Pod({paths[name]: answer for name, answer in answers.items()}, context).running() as pod:
+        yield pod.address, pod.asked
 
 
 def nobody() -> Address:
     """The address of a pod that is gone."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), Pod) as server:
-        port = server.server_address[1]
-    return Address("gone", "uid-gone", "127.0.0.1", START, "abc", port, port)
+    with Pod({}) as server:
+        return server.address
 
 
 def test_gather_asks_for_the_document_and_the_metrics() -> None:
@@ -126,4 +117,58 @@ def test_nobody_to_ask_is_nothing_to_wait_for() -> None:
 
 
 def test_an_address_of_ipv6_is_one() -> None:
-    assert talking._host("fd00::7") == "[fd00::7]"
+    assert origin("fd00::7", 8081, tls=False, trust=None) == "http://[fd00::7]:8081"
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture(scope="module")
+def certified(authority: trustme.CA) -> ssl.SSLContext:
+    """Of a pod with the certificate of its Service."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("churn.models.svc").configure_cert(context)
+    return context
+
+
+def trusting(authority: trustme.CA, name: str = "churn.models.svc") -> Trust:
+    return Trust(authority.cert_pem.bytes().decode(), name)
+
+
+def test_pods_with_a_certificate_are_asked_by_address_and_checked_by_name(
+    authority: trustme.CA, certified: ssl.SSLContext
+) -> None:
+    document = json.dumps(DOCUMENT)
+    with (
+        serving(certified, get=(200, document), put=(200, document), metrics=(200, METRICS)) as (address, _),
+        serving(get=(200, document), put=(200, document), metrics=(200, METRICS)) as (plain, _),
+    ):
+        pods = [replace(address, tls=True), plain]  # while the certificate comes, by a rolling update
+        seen = gather(pods, "churn", "secret", trusting(authority))
+        report = push(DOCUMENT, pods, "secret", trusting(authority))
+    assert [(pod.generation, pod.shifts, pod.problem) for pod in seen] == [(4, {"1": 0.5}, "")] * 2
+    assert report.taken == (address.name, plain.name)
+
+
+@pytest.mark.parametrize(
+    ("trust", "why"),
+    [
+        (lambda authority: trusting(trustme.CA()), "certificate verify failed"),
+        (lambda authority: trusting(authority, "other.models.svc"), "not valid for 'other.models.svc'"),
+        (lambda authority: Trust("no PEM", "churn.models.svc"), "NO_CERTIFICATE_OR_CRL_FOUND|no start line|no PEM"),
+        (lambda authority: None, "spec.tls says no authorities"),
+    ],
+    ids=["another authority", "another name", "no certificate", "nothing known"],
+)
+def test_a_certificate_that_does_not_hold_is_told_and_gets_no_token(
+    authority: trustme.CA, certified: ssl.SSLContext, trust: Any, why: str
+) -> None:
+    with serving(certified, get=(200, json.dumps(DOCUMENT))) as (address, asked):
+        pod = replace(address, tls=True)
+        (seen,) = gather([pod], "churn", "secret", trust(authority))
+        report = push(DOCUMENT, [pod], "secret", trust(authority))
+    assert re.search(why, seen.problem)
+    assert re.search(why, report.unreachable[pod.name])
+    assert asked == []

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from support.rollout import KILLS, World, resource, started
 
-from model_operator.rollout import Decision, Stage
+from model_operator.rollout import Decision, Route, Stage
 
 VERSIONS = st.sampled_from(["1", "2", "3"])
 WITH_CANDIDATE = {Stage.SHADOWING, Stage.STEPPING}
@@ -33,9 +33,14 @@ class Rollouts(RuleBasedStateMachine):
     def turn(self, kill: str | None, seconds: float) -> None:
         self.world.turn(seconds, kill)
 
-    @rule(version=VERSIONS, content=st.sampled_from(["", "x"]), shadow=st.sampled_from([None, {"minRequests": 5}]))
-    def target(self, version: str, content: str, shadow: dict[str, Any] | None) -> None:
-        self.world.spec = resource(version, content, shadow=shadow)
+    @rule(
+        version=VERSIONS,
+        content=st.sampled_from(["", "x"]),
+        shadow=st.sampled_from([None, {"minRequests": 5}]),
+        image=st.sampled_from(["", "", "other", "third"]),
+    )
+    def target(self, version: str, content: str, shadow: dict[str, Any] | None, image: str) -> None:
+        self.world.spec = resource(version, content, shadow=shadow, image=image)
 
     @rule(action=st.sampled_from(["promote", "pause", "resume", "abort", "nonsense"]))
     def command(self, action: str) -> None:
@@ -92,9 +97,13 @@ class Rollouts(RuleBasedStateMachine):
     @invariant()
     def the_stable_version_changes_by_promotion_alone(self) -> None:
         for before, after in pairwise(self.world.decisions[-2:]):
-            if after.state.stable != before.state.stable:
+            was, now = before.state.stable, after.state.stable
+            assert was is not None
+            assert now is not None
+            if now.identity != was.identity:
                 assert after.state.stage is Stage.PROMOTED
-                assert after.state.stable == before.state.candidate
+                assert before.state.candidate is not None
+                assert now.identity == before.state.candidate.identity
 
     @invariant()
     def no_step_is_skipped(self) -> None:
@@ -108,7 +117,28 @@ class Rollouts(RuleBasedStateMachine):
         for before, after in pairwise(self.world.decisions[-2:]):
             if after.state.fingerprint != before.state.fingerprint:
                 taken_back = before.state.stage is Stage.PREPARING
-                assert after.state.stage is Stage.PREPARING or taken_back
+                taken_over = after.state.stage is Stage.PROMOTED and before.state.apart
+                assert after.state.stage is Stage.PREPARING or taken_back or taken_over
+
+    @invariant()
+    def a_second_deployment_is_there_for_another_image_alone(self) -> None:
+        for decision in self.world.decisions[-1:]:
+            state = decision.state
+            if state.apart and state.candidate and state.stable:
+                assert state.candidate.service_image != state.stable.service_image
+                assert state.stage in {Stage.PREPARING, Stage.STEPPING, Stage.PROMOTING}
+                assert state.apart.replicas >= 1
+            elif state.apart:
+                assert state.stage is Stage.PROMOTED
+
+    @invariant()
+    def its_pods_get_requests_once_they_are_proven_alone(self) -> None:
+        for decision in self.world.decisions[-1:]:
+            apart = decision.state.apart
+            if apart and decision.state.stage is Stage.PREPARING:
+                assert (apart.route, apart.share) == (Route.STABLE, 0)
+            if apart and apart.route is Route.CANDIDATE:
+                assert decision.state.stage in {Stage.STEPPING, Stage.PROMOTING, Stage.PROMOTED}
 
     @invariant()
     def nothing_counts_backwards(self) -> None:
@@ -136,12 +166,15 @@ class Rollouts(RuleBasedStateMachine):
         world.turn()
         world.roll()
         world.until("Idle", "Promoted", "Aborted", turns=120, failing=frozenset())
-        world.turn()
-        world.turn()
+        for _ in range(4):  # a second Deployment goes when the first one has its image
+            world.turn()
+            world.roll()
         stable = world.state.stable
         assert stable is not None
         assert world.document == world.state.traffic
         assert {pod.share(stable.version) for pod in world.pods} == {100}
+        assert (world.state.apart, world.route) == (None, Route.STABLE)
+        assert not any(pod.apart for pod in world.pods)
 
 
 TestRollouts = Rollouts.TestCase
