@@ -46,6 +46,7 @@ if [ -s /run/systemd/resolve/resolv.conf ]; then source=/run/systemd/resolve/res
 grep -E '^nameserver' $source | grep -vE '^nameserver +(127\.|::1)' > resolv.conf || echo 'nameserver 127.0.0.1' > resolv.conf
 
 # Evictions and image collection are off: a test machine's disk is often rather full. failCgroupV1 exists for old cgroup set-ups.
+# syncFrequency: changed Secrets and ConfigMaps are in the pods after some seconds, so that tests need not wait (default: 1m).
 cat > kubelet.yaml <<C
 apiVersion: kubelet.config.k8s.io/v1beta1
 kind: KubeletConfiguration
@@ -60,6 +61,7 @@ failSwapOn: false
 containerRuntimeEndpoint: unix://$CONTAINERD_SOCK
 clusterDNS: [$DNS_IP]
 clusterDomain: cluster.local
+syncFrequency: 10s
 resolvConf: $STATE/etc/resolv.conf
 podLogsDir: $STATE/pods
 volumePluginDir: $STATE/kubelet/volume-plugins

@@ -68,7 +68,7 @@ controllers() { # the two autoscaler flags keep autoscaling tests short (default
   start controller-manager kube-controller-manager --bind-address=127.0.0.1 --leader-elect=false \
     --kubeconfig="$k" --authentication-kubeconfig="$k" --authorization-kubeconfig="$k" --use-service-account-credentials=true \
     --root-ca-file="$P/ca.crt" --service-account-private-key-file="$P/sa.key" --cluster-signing-cert-file="$P/ca.crt" --cluster-signing-key-file="$P/ca.key" \
-    --requestheader-client-ca-file="$P/ca.crt" --horizontal-pod-autoscaler-sync-period=5s --horizontal-pod-autoscaler-downscale-stabilization=30s
+    --requestheader-client-ca-file="$P/ca.crt" --horizontal-pod-autoscaler-sync-period=5s --horizontal-pod-autoscaler-downscale-stabilization=15s
   start scheduler kube-scheduler --bind-address=127.0.0.1 --leader-elect=false --kubeconfig="$P/scheduler.kubeconfig" \
     --authentication-kubeconfig="$P/scheduler.kubeconfig" --authorization-kubeconfig="$P/scheduler.kubeconfig"
 }

@@ -27,6 +27,14 @@ def namespace() -> Iterator[Namespace]:
     run("kubectl", "delete", "namespace", name, "--wait=false")
 
 
+@pytest.fixture
+def models_namespace() -> Iterator[Namespace]:
+    """The one that k8s/ and skaffold.yaml name: not there at first, and left to go away at the end."""
+    run("kubectl", "wait", "--for=delete", "namespace/models", "--timeout=120s")
+    yield Namespace("models")
+    run("kubectl", "delete", "namespace", "models", "--ignore-not-found", "--wait=false")
+
+
 @pytest.fixture(scope="session")
 def bucket() -> Bucket:
     return Bucket(f"models-{secrets.token_hex(3)}")
@@ -77,5 +85,28 @@ def values() -> Callable[..., dict[str, Any]]:
             "drain": {"delaySeconds": 6},
             "service": {"type": "NodePort"},
         } | others
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def bundles(bucket: Bucket, packed: Callable[[str], Packed]) -> dict[str, dict[str, str]]:
+    """`spec.model` of two versions in the bucket."""
+    found = {}
+    for version in ("1", "2"):
+        bundle = packed(version)
+        uri = bucket.upload(bundle.path, f"operated/{version}")
+        found[version] = {"uri": uri, "digest": bundle.digest, "name": "cancer", "version": version}
+    return found
+
+
+@pytest.fixture(scope="session")
+def spec(values: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
+    """`spec` of a ModelDeployment that suits the development cluster; keywords are fields of it."""
+
+    def make(model: dict[str, str], **fields: Any) -> dict[str, Any]:
+        given = values("")
+        kept = {key: given[key] for key in ("image", "initContainer", "drain", "service")}
+        return {"model": model, "resources": given["resources"], "values": kept | fields.pop("values", {})} | fields
 
     return make

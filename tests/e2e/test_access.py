@@ -132,7 +132,7 @@ def guarded(
     namespace.helm("install", "guarded", given)
     wait_for(lambda: len(namespace.ready_pods("guarded")) == 2, "two ready pods")
     yield release
-    namespace.helm("uninstall", "guarded", None, "--wait")
+    namespace.helm("uninstall", "guarded")
 
 
 def test_only_who_shows_a_key_is_answered(guarded: Guarded) -> None:

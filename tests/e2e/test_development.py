@@ -1,10 +1,8 @@
 """The development profile of skaffold.yaml, as helm gets it: changed code that is copied into the pod is served."""
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
-import pytest
 import urllib3
 import yaml
 from support.chart import merged
@@ -21,13 +19,6 @@ path.write_text(path.read_text().replace('"model_loaded"', '"changed_by_hand"'))
 """
 
 
-@pytest.fixture
-def models() -> Iterator[Namespace]:
-    """The namespace that skaffold.yaml names, taken away at the end."""
-    yield Namespace("models")
-    run("kubectl", "delete", "namespace", "models", "--wait")
-
-
 def values() -> dict[str, Any]:
     """Values of the development profile, with the images' own tags."""
     (release,) = CONFIG["deploy"]["helm"]["releases"]
@@ -37,7 +28,8 @@ def values() -> dict[str, Any]:
     return merged(*files, {"image": {"tag": __version__}, "initContainer": {"image": {"tag": __version__}}})
 
 
-def test_changed_code_is_served_without_a_new_image(models: Namespace) -> None:
+def test_changed_code_is_served_without_a_new_image(models_namespace: Namespace) -> None:
+    models = models_namespace
     context = run("kubectl", "config", "current-context").strip()
     for hook in CONFIG["deploy"]["helm"]["hooks"]["before"]:
         command = hook["host"]["command"]

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -73,16 +73,9 @@ def test_from_a_model_in_the_services_own_image(
     assert "initContainers" not in namespace.pods("baked")[0]["spec"]
 
 
-@pytest.fixture
-def models() -> Iterator[Namespace]:
-    """The namespace that k8s/ names, taken away at the end."""
-    yield Namespace("models")
-    run("kubectl", "delete", "namespace", "models", "--ignore-not-found", "--wait")
-
-
 @pytest.mark.smoke
-def test_with_kustomize_and_no_bucket_at_all(models: Namespace) -> None:
+def test_with_kustomize_and_no_bucket_at_all(models_namespace: Namespace) -> None:
     started = time.monotonic()
     run("kubectl", "apply", "--kustomize", str(REPO / "k8s" / "overlays" / "minikube"))
     flower = {"sepal_length": 5.1, "sepal_width": 3.5, "petal_length": 1.4, "petal_width": 0.2}
-    first_prediction(models.url("model-service"), flower, started, "kubectl apply -k k8s/overlays/minikube")
+    first_prediction(models_namespace.url("model-service"), flower, started, "kubectl apply -k k8s/overlays/minikube")

@@ -9,11 +9,12 @@ import pytest
 from support.cluster import REPO, Namespace, run, wait_for
 from support.images import bake, write_wide_model
 from support.load import Load
+from support.operator import Models, Operator
 
 SCRIPT = REPO / "scripts" / "cluster" / "keda.sh"
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def keda() -> Iterator[None]:
     """KEDA in the cluster."""
     run(str(SCRIPT))
@@ -47,3 +48,21 @@ def test_pods_follow_the_requests_in_flight(namespace: Namespace, values: Any, t
     print(f"\nfigure: KEDA on requests in flight: 1 to 3 replicas in {up:.0f} s, back in {down:.0f} s; {outcomes}")
     assert (busy.failures, quiet.failures) == ({}, {})
     namespace.helm("uninstall", "flight")
+
+
+@pytest.mark.usefixtures("keda")
+def test_the_operator_leaves_the_number_of_pods_to_keda(namespace: Namespace, bundles: Any, spec: Any) -> None:
+    operator, models = Operator(namespace, "hovering"), Models(namespace)
+    operator.install()
+    models.apply("hovered", spec(bundles["1"]))
+    models.wait("hovered")
+    scaling = {"mode": "keda", "minReplicas": 2, "maxReplicas": 3, "targetInFlight": 3}
+    models.apply("hovered", spec(bundles["1"], autoscaling=scaling))
+    seconds = wait_for(lambda: models.status("hovered").get("ready") == "2/2", "KEDA's two pods")
+    print(f"\nfigure: ModelDeployment in mode keda: 1 to 2 replicas in {seconds:.0f} s")
+    assert models.condition("hovered", "Unsupported")[:2] == ("False", "AllHonoured")
+    told = namespace.get("scaledobject", "hovered")["status"]["conditions"]
+    assert {each["type"]: each["status"] for each in told}["Ready"] == "True"
+    models.delete("hovered")
+    wait_for(lambda: "hovered" not in namespace.kubectl("get", "scaledobjects", "--output=name"), "the end of it", 60)
+    operator.uninstall()

@@ -54,7 +54,11 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "a rollout that cannot be watched": (
         {"model": PINNED, "rollout": STEPS, "values": {"config": {"tls_cert_file": "/tls/tls.crt"}}},
-        "reads the pods' metrics without TLS",
+        "name its authorities in tls.caBundle",
+    ),
+    "authorities for no certificate": (
+        {"model": {"uri": "gs://a"}, "tls": {"caBundle": {"configMap": "authorities"}}},
+        "the pods have no certificate",
     ),
     "tag and digest": (
         {"model": {"uri": "gs://a"}, "image": {"repository": "a", "tag": "1", "digest": DIGEST}},
@@ -118,16 +122,15 @@ def test_a_full_spec_is_taken_as_it_is(namespace: Namespace) -> None:
     assert taken["rollout"]["analysis"]["maxErrorRate"] is None
 
 
-def test_image_and_model_change_one_after_the_other_in_a_rollout(namespace: Namespace) -> None:
-    spec = {"model": PINNED, "rollout": STEPS, "image": {"repository": "modelport/service", "tag": "1"}}
+def test_image_and_model_change_together_in_a_rollout_without_a_shadow(namespace: Namespace) -> None:
+    spec = {"model": PINNED, "rollout": STEPS, "shadow": {}, "image": {"repository": "modelport/service", "tag": "1"}}
     assert create(namespace, "both", spec).returncode == 0
     changed = deepcopy(spec)
-    changed["image"]["tag"] = "2"
-    patch = {"spec": changed | {"model": PINNED | {"version": "4"}}}
+    changed |= {"image": {"repository": "modelport/service", "tag": "2"}, "model": PINNED | {"version": "4"}}
     command = ["kubectl", "-n", namespace.name, "patch", "md", "both", "--type=merge", "--patch"]
-    both = subprocess.run([*command, json.dumps(patch)], capture_output=True, text=True, check=False)
-    assert "change image first, then model" in both.stderr
-    run(*command, json.dumps({"spec": changed}))
+    shadowed = subprocess.run([*command, json.dumps({"spec": changed})], capture_output=True, text=True, check=False)
+    assert "requests are copied inside a pod, which has one image" in shadowed.stderr
+    run(*command, json.dumps({"spec": changed | {"shadow": None}}))
     namespace.kubectl("delete", "md", "both")
 
 

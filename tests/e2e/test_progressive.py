@@ -1,25 +1,23 @@
 """Progressive rollouts under load: good candidates get everything, bad ones are stopped, and pods stay."""
 
 import json
-import subprocess
-import sys
+import secrets
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
+import urllib3
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from support.access import key_entry
 from support.cluster import Bucket, Namespace, wait_for
-from support.load import Load
 from support.operator import Models, Operator
+from support.rolled import Rolled, serving
 
 from modelport import pack
 
-NAME = "cancer"
-MODELPORT = str(Path(sys.executable).with_name("modelport"))
 STEPS = [{"weight": weight, "pauseSeconds": 5} for weight in (20, 50, 100)]
 AFTER_SECONDS = 4
 """A spoilt candidate behaves until it is proven, and for this long after it was loaded."""
@@ -59,49 +57,23 @@ def publish(bucket: Bucket, data: Any, estimator: Any, tmp_path_factory: pytest.
         other = make_pipeline(StandardScaler(), LogisticRegression()).fit(data.data, 1 - data.target)
         model = other if flipped else estimator
         extra = {"hooks": hooks} if deed else {}
-        bundle = pack(model, data.data, name=NAME, version=version, destination=folder, formats=["onnx"], **extra)
+        bundle = pack(model, data.data, name="cancer", version=version, destination=folder, formats=["onnx"], **extra)
         uri = bucket.upload(bundle.path, f"progressive/{version}")
-        return {"uri": uri, "digest": bundle.digest, "name": NAME, "version": version}
+        return {"uri": uri, "digest": bundle.digest, "name": "cancer", "version": version}
 
     return make
 
 
 @pytest.fixture
-def spec(values: Any) -> Callable[..., dict[str, Any]]:
-    """`spec` of a ModelDeployment; keywords go to the analysis."""
+def progressive(spec: Any) -> Callable[..., dict[str, Any]]:
+    """`spec` of a ModelDeployment with a rollout; keywords go to the analysis."""
 
     def make(model: dict[str, str], **analysis: Any) -> dict[str, Any]:
-        given = values(model["uri"])
-        own = {field: given.pop(field) for field in ("model", "image", "resources")} | {"model": model}
-        own["image"] = {"repository": "modelport/service"} | own["image"]
         rollout = {"steps": STEPS, "analysis": {"minRequests": 20} | analysis}
-        return own | {"replicas": 2, "rollout": rollout, "values": given | {"config": {"allow_pickle": True}}}
+        given: dict[str, Any] = spec(model, replicas=2, rollout=rollout, values={"config": {"allow_pickle": True}})
+        return given
 
     return make
-
-
-def rollout(models: Models) -> dict[str, Any]:
-    found: dict[str, Any] = models.status(NAME).get("rollout", {})
-    return found
-
-
-def reached(models: Models, *stages: str, step: int = 0) -> None:
-    """Wait for a stage of the rollout."""
-    wait_for(
-        lambda: (now := rollout(models)).get("stage") in stages and now["step"] >= step,
-        f"{stages}, not {rollout(models).get('stage')}: {rollout(models).get('message')}",
-    )
-
-
-def uids(models: Models) -> set[str]:
-    return {pod["metadata"]["uid"] for pod in models.pods(NAME)}
-
-
-def modelport(namespace: Namespace, action: str, *options: str) -> str:
-    command = [MODELPORT, "rollout", action, NAME, "--namespace", namespace.name, *options]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 @pytest.fixture(scope="module")
@@ -111,118 +83,142 @@ def stable(models: Models, publish: Any) -> dict[str, str]:
 
 
 @pytest.fixture
-def load(models: Models, stable: dict[str, str], spec: Any, row: Any) -> Iterator[Load]:
-    """A new resource whose version 1 answers 50 requests a second."""
-    models.apply(NAME, spec(stable))
-    models.wait(NAME)
-    load = Load(f"{models.namespace.url(NAME)}/predict", row)
-    with load.running():
-        wait_for(lambda: load.sent > 50, "the load")
-        yield load
-    models.delete(NAME)
+def rolled(models: Models, stable: dict[str, str], progressive: Any, row: Any) -> Iterator[Rolled]:
+    """A new resource whose version 1 answers."""
+    with serving(models, progressive(stable), row) as found:
+        yield found
 
 
 def test_a_good_candidate_is_promoted_through_every_step_and_nobody_notices(
-    models: Models, load: Load, spec: Any, publish: Any
+    rolled: Rolled, progressive: Any, publish: Any
 ) -> None:
-    models.apply(NAME, spec(publish("2"), maxP95Seconds=0.25, maxScoreDifference=0.5))
-    reached(models, "Loading", "Stepping")
-    pods, started = uids(models), time.monotonic()
-    steps = []
-    while (now := rollout(models))["stage"] != "Promoted":
-        assert now["stage"] in {"Loading", "Stepping"}, now["message"]
-        weights = {entry["version"]: entry["weight"] for entry in now["versions"]}
-        steps += [weights["2"]] if weights["2"] not in steps[-1:] else []
-        time.sleep(0.5)
+    load = rolled.load
+    rolled.apply(progressive(publish("2"), maxP95Seconds=0.25, maxScoreDifference=0.5))
+    rolled.reached("Loading", "Stepping")
+    pods, started = rolled.uids(), time.monotonic()
+    shares = rolled.promoted_through("2")
     seconds = time.monotonic() - started
     time.sleep(3)
     seen = load.versions["1"]
     time.sleep(2)
-    print(f"\nfigure: promoted through {steps} % in {seconds:.0f} s, {load.sent} requests, failures {load.failures}")
+    print(f"\nfigure: promoted through {shares} % in {seconds:.0f} s, {load.sent} requests, failures {load.failures}")
     assert load.failures == {}
-    assert steps[-3:] == [20, 50, 100]
+    assert shares[-3:] == [20, 50, 100]
     assert load.versions["1"] == seen, "the old version still answers"
-    assert uids(models) == pods
-    assert "2        stable" in modelport(models.namespace, "status")
+    assert rolled.uids() == pods
+    assert "2        stable" in rolled.operate("status")
 
 
-BAD: dict[str, tuple[str, dict[str, Any], dict[str, Any], str]] = {
-    "errors": ("3", {"deed": "raise RuntimeError"}, {}, "ErrorRate"),
-    "slow": ("4", {"deed": "time.sleep(0.3)"}, {"maxP95Seconds": 0.25}, "P95Seconds"),
-    "shift": ("5", {"flipped": True}, {"maxScoreDifference": 0.5}, "ScoreDifference"),
+BAD: dict[str, tuple[str, dict[str, Any], dict[str, Any], str, int]] = {
+    "errors": ("3", {"deed": "raise RuntimeError"}, {}, "ErrorRate", 1),
+    "slow": ("4", {"deed": "time.sleep(0.3)"}, {"maxP95Seconds": 0.25}, "P95Seconds", 20),
+    "shift": ("5", {"flipped": True}, {"maxScoreDifference": 0.5}, "ScoreDifference", 200),
 }
+"""Version, what is wrong with it, the limit, the reason to be told, and how many answers show it."""
 
 
-@pytest.mark.parametrize(("version", "spoilt", "limits", "reason"), BAD.values(), ids=list(BAD))
+@pytest.mark.parametrize(("version", "spoilt", "limits", "reason", "enough"), BAD.values(), ids=BAD)
 def test_a_bad_candidate_is_aborted_within_seconds(
-    models: Models, load: Load, spec: Any, publish: Any, version: str, spoilt: Any, limits: Any, reason: str
+    rolled: Rolled, progressive: Any, publish: Any, version: str, spoilt: Any, limits: Any, reason: str, enough: int
 ) -> None:
-    models.apply(NAME, spec(publish(version, **spoilt), **limits))
-    reached(models, "Stepping")
-    pods = uids(models)
-    enough = {"errors": 1, "slow": 20, "shift": 200}[next(name for name, case in BAD.items() if case[0] == version)]
-    bad = lambda: load.versions[version] + sum(load.failures.values())  # noqa: E731
-    wait_for(lambda: bad() >= enough or rollout(models)["stage"] == "Aborted", "answers that show it")
-    crossed, counted, last = time.monotonic(), bad(), time.monotonic()
-    while time.monotonic() - last < 4:
-        if bad() != counted:
-            counted, last = bad(), time.monotonic()
-        time.sleep(0.05)
-    seconds = max(0.0, last - crossed)
-    print(f"\nfigure: {reason}: {seconds:.1f} s to 100 % stable, {counted} of {load.sent} answers were the candidate's")
-    reached(models, "Aborted")
-    now = rollout(models)
+    rolled.apply(progressive(publish(version, **spoilt), **limits))
+    rolled.reached("Stepping")
+    pods = rolled.uids()
+    seconds, counted = rolled.seconds_to_stable(version, enough)
+    sent = rolled.load.sent
+    print(f"\nfigure: {reason}: {seconds:.1f} s to 100 % stable, {counted} of {sent} answers were the candidate's")
+    rolled.reached("Aborted")
+    now = rolled.rollout
     assert now["reason"] == reason, now["message"]
     assert seconds < ABORT_SECONDS
-    assert uids(models) == pods
-    assert models.condition(NAME, "Degraded")[:2] == ("True", reason)
+    assert rolled.uids() == pods
+    assert rolled.models.condition(rolled.name, "Degraded")[:2] == ("True", reason)
 
 
 def test_a_shadow_that_answers_otherwise_is_aborted_before_anybody_sees_an_answer(
-    models: Models, load: Load, spec: Any, publish: Any
+    rolled: Rolled, progressive: Any, publish: Any
 ) -> None:
     shadow = {"seconds": 5, "minRequests": 50, "maxDisagreement": 0.1}
-    models.apply(NAME, spec(publish("9", flipped=True)) | {"shadow": shadow})
-    reached(models, "Shadowing")
-    pods = uids(models)
-    reached(models, "Aborted")
-    print(f"\nfigure: shadow: {rollout(models)['message']}; {load.sent} requests, failures {load.failures}")
-    assert rollout(models)["reason"] == "Disagreement"
+    rolled.apply(progressive(publish("9", flipped=True)) | {"shadow": shadow})
+    rolled.reached("Shadowing")
+    pods = rolled.uids()
+    rolled.reached("Aborted")
+    now, load = rolled.rollout, rolled.load
+    print(f"\nfigure: shadow: {now['message']}; {load.sent} requests, failures {load.failures}")
+    assert now["reason"] == "Disagreement"
     assert (load.versions["9"], load.failures) == (0, {})
-    assert uids(models) == pods
+    assert rolled.uids() == pods
 
 
-def test_people_pause_resume_promote_and_abort(models: Models, load: Load, spec: Any, publish: Any) -> None:
-    models.apply(NAME, spec(publish("6")))
-    reached(models, "Stepping")
-    pods, namespace = uids(models), models.namespace
-    assert "Paused" in modelport(namespace, "pause")
+def test_people_pause_resume_promote_and_abort(rolled: Rolled, progressive: Any, publish: Any) -> None:
+    rolled.apply(progressive(publish("6")))
+    rolled.reached("Stepping")
+    pods = rolled.uids()
+    assert "Paused" in rolled.operate("pause")
     time.sleep(8)
-    assert (rollout(models)["stage"], rollout(models)["step"]) == ("Paused", 0)
-    assert "Stepping" in modelport(namespace, "resume")
-    assert "Aborted (Requested)" in modelport(namespace, "abort")
-    assert "Preparing" in (told := modelport(namespace, "resume")) or "Loading" in told
-    reached(models, "Stepping")
-    assert "Promoted" in modelport(namespace, "promote", "--watch")
-    shown = json.loads(modelport(namespace, "status", "--json"))
+    assert (rolled.rollout["stage"], rolled.rollout["step"]) == ("Paused", 0)
+    assert "Stepping" in rolled.operate("resume")
+    assert "Aborted (Requested)" in rolled.operate("abort")
+    assert "Preparing" in (told := rolled.operate("resume")) or "Loading" in told
+    rolled.reached("Stepping")
+    assert "Promoted" in rolled.operate("promote", "--watch")
+    shown = json.loads(rolled.operate("status", "--json"))
     assert (shown["stable"], shown["stage"]) == ("6", "Promoted")
-    assert uids(models) == pods
-    assert load.failures == {}
+    assert rolled.uids() == pods
+    assert rolled.load.failures == {}
 
 
 @pytest.mark.parametrize("deed", ["", "raise RuntimeError"], ids=["good", "bad"])
 def test_an_operator_killed_at_every_step_ends_where_one_that_lives_does(
-    operator: Operator, models: Models, load: Load, spec: Any, publish: Any, deed: str
+    operator: Operator, rolled: Rolled, progressive: Any, publish: Any, deed: str
 ) -> None:
-    version = "8" if deed else "7"
-    models.apply(NAME, spec(publish(version, deed=deed)))
+    version, load = "8" if deed else "7", rolled.load
+    rolled.apply(progressive(publish(version, deed=deed)))
     killed = []
     for stage, step in [("Preparing", 0), ("Stepping", 0)] + ([] if deed else [("Stepping", 1), ("Stepping", 2)]):
-        reached(models, stage, *(["Aborted"] if deed else ["Promoted"]), step=step)
-        killed.append(rollout(models)["stage"])
+        rolled.reached(stage, *(["Aborted"] if deed else ["Promoted"]), step=step)
+        killed.append(rolled.rollout["stage"])
         operator.kill()
-    reached(models, "Aborted" if deed else "Promoted")
-    print(f"\nfigure: killed at {killed}: {rollout(models)['stage']}, stable {rollout(models)['stable']}")
+    rolled.reached("Aborted" if deed else "Promoted")
+    now = rolled.rollout
+    print(f"\nfigure: killed at {killed}: {now['stage']}, stable {now['stable']}")
     wait_for(lambda: load.sequences and all(seen[-1] != version for seen in load.sequences) == bool(deed), "traffic")
-    assert rollout(models)["stable"] == ("1" if deed else "7")
+    assert now["stable"] == ("1" if deed else "7")
     assert load.failures == {} or deed
+
+
+def test_where_keys_are_asked_for_candidates_are_judged_as_anywhere(
+    models: Models, stable: dict[str, str], progressive: Any, publish: Any, row: Any
+) -> None:
+    key = f"mp_{secrets.token_urlsafe(32)}"
+    keys = {"keys.yaml": json.dumps([key_entry("shop", key, roles=["predict"])])}
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "rolled-keys"}, "stringData": keys}
+    models.namespace.apply(secret)
+    access = {"access": {"keys": {"existingSecret": "rolled-keys"}}}
+    with serving(models, progressive(stable) | access, row, **{"x-api-key": key}) as rolled:
+        url = models.namespace.url(rolled.name)
+        assert urllib3.request("POST", f"{url}/predict", json=row).status == 401
+        assert urllib3.request("GET", f"{url}/metrics", headers={"x-api-key": key}).status == 403
+        rolled.apply(progressive(publish("10", deed="raise RuntimeError")) | access)
+        rolled.reached("Stepping")
+        seconds, counted = rolled.seconds_to_stable("10", 1)
+        rolled.reached("Aborted")
+        assert rolled.rollout["reason"] == "ErrorRate", rolled.rollout["message"]
+        assert seconds < ABORT_SECONDS
+        failed = rolled.load.failures
+        assert set(failed) <= {"500"}
+        rolled.apply(progressive(publish("11"), maxP95Seconds=0.25, maxScoreDifference=0.5) | access)
+        rolled.reached("Loading", "Stepping")
+        shares = rolled.promoted_through("11")
+        commands = [line for pod in models.pods(rolled.name) for line in audited(models.namespace, pod)]
+    print(f"\nfigure: behind keys: aborted after {seconds:.1f} s ({counted} bad answers), promoted through {shares} %")
+    assert rolled.load.failures == failed
+    assert shares[-3:] == [20, 50, 100]
+    assert {message for message, _ in commands} == {f"{verb} /admin/traffic: done" for verb in ("GET", "PUT")}
+    assert {principal for _, principal in commands} == {"admin-token"}
+
+
+def audited(namespace: Namespace, pod: Any) -> list[tuple[str, str]]:
+    """What a pod has logged of commands: what was done, and by whom."""
+    lines = [json.loads(line) for line in namespace.kubectl("logs", pod["metadata"]["name"]).splitlines()]
+    return [(line["message"], line["principal"]) for line in lines if line["logger"] == "model_service.audit"]

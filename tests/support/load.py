@@ -4,7 +4,7 @@ import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -27,6 +27,7 @@ class Load:
     body: Any
     rate: float = 50.0
     connections: int = 8
+    headers: Mapping[str, str] = field(default_factory=dict)
     outcomes: "Counter[str]" = field(default_factory=Counter)
     versions: "Counter[str]" = field(default_factory=Counter)
     sequences: list[list[str]] = field(default_factory=list)
@@ -85,7 +86,7 @@ class Load:
         version = None
         started = time.monotonic()
         try:
-            response = pool.request("POST", self.url, json=self.body, timeout=30)
+            response = pool.request("POST", self.url, json=self.body, headers=self.headers, timeout=30)
             outcome = str(response.status)
             if response.status == 200:
                 version = response.json()["model_version"]
