@@ -10,6 +10,7 @@ from model_service import tls
 from model_service.access.gate import Gate
 from model_service.admin.check import check as check_admin
 from model_service.errors import SettingsInvalid
+from model_service.limits.check import check as check_limits
 from model_service.settings import Settings, effective, load_settings
 from model_service.threads import limit_threads
 
@@ -37,6 +38,8 @@ def main() -> None:
         check_admin(settings)
         if settings.access.on:
             Gate(settings.access)  # so that a bad file is told at the start and not by every worker
+        if not arguments.show_settings:
+            check_limits(settings.limits)
     except SettingsInvalid as error:
         print(f"start-server: {error}", file=sys.stderr)  # noqa: T201 - logging is not set up yet
         sys.exit(2)

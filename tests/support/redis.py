@@ -16,14 +16,15 @@ PATIENCE = 20.0
 class RedisServer:
     """A server that a test may kill, freeze and start again, on the same port and without its data."""
 
-    def __init__(self, port: int, password: str | None = None) -> None:
-        self.port, self.password = port, password
+    def __init__(self, port: int, password: str | None = None, *options: str) -> None:
+        self.port, self.password, self._options = port, password, options
         self.url = f"redis://127.0.0.1:{port}"
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         program = shutil.which("redis-server") or str(get_binary_path())
         options = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+        options += self._options
         if self.password:
             options += ["--requirepass", self.password]
         self._process = subprocess.Popen([program, *options], stdout=subprocess.DEVNULL, cwd=Path("/tmp"))

@@ -13,7 +13,7 @@ from model_service.access.errors import LockedOut, NotAuthenticated
 from model_service.access.files import Watched
 from model_service.access.keys import Proofs, read_keys, read_token
 from model_service.access.lockout import Lockout
-from model_service.access.principal import Principal, Proof
+from model_service.access.principal import Principal, Proof, Remembers, Shown
 from model_service.access.settings import AccessSettings
 from model_service.access.verifying import Verifier
 
@@ -30,40 +30,57 @@ class Gate:
     Args:
         settings: which ways of proving who one is there are.
         token_file: one more key, an administrator's.
+        lockout: of the pod; one of its own when left out.
 
     Raises:
         SettingsInvalid: a file is wrong, or a package is missing.
     """
 
-    def __init__(self, settings: AccessSettings, token_file: Path | None = None) -> None:
+    def __init__(
+        self, settings: AccessSettings, token_file: Path | None = None, lockout: Lockout | None = None
+    ) -> None:
         self.settings = settings
-        self._lockout = Lockout()
+        self._lockout = lockout or Lockout()
         self._key_files = [Watched(path, read_keys) for path in (settings.keys_file,) if path]
         self._key_files += [Watched(path, read_token) for path in (token_file,) if path]
         self.verifier = Verifier(settings, self._lockout)
         self._keys = self._gathered()
+        self._era = object()
         self._recent: OrderedDict[bytes, Proof] = OrderedDict()
         self._pending: dict[bytes, asyncio.Task[Principal]] = {}
         self._tasks: list[asyncio.Task[None]] = []
 
-    def known(self, headers: Headers) -> Principal | None:
+    def known(self, headers: Headers, connection: Remembers | None = None) -> Principal | None:
         """Who brings an API key, or anything else that was verified before, if it still holds.
 
         What is looked up is the sha256 of the credential: how long that takes says nothing about the credential.
+
+        Args:
+            headers: of the request.
+            connection: that they came on; what it showed is kept there.
         """
-        presented = headers.get(API_KEY)
-        if presented is not None:
+        era = self._era  # before what is looked up, so that a change meanwhile makes this old
+        header = API_KEY if API_KEY in headers else AUTHORIZATION
+        presented = headers.get(header)
+        if presented is None:
+            return None
+        shown = connection.shown if connection is not None else None
+        if shown is not None and shown.holds(era, header, presented):
+            proof: Proof | None = shown.proof
+        else:
+            proof = self._found(header, presented)
+            if connection is not None and proof is not None:
+                connection.shown = Shown(era, header, presented, proof)
+        return proof.principal if proof is not None and proof.expires > time.time() else None
+
+    def _found(self, header: bytes, presented: bytes) -> Proof | None:
+        if header is API_KEY:
             digest = sha256(presented).digest()
             proof = self._keys.get(digest)
         else:
-            presented = headers.get(AUTHORIZATION)
-            if presented is None:
-                return None
             digest = _digest(presented)
             proof = self._keys.get(digest) or self._recalled(digest)
-        if proof is not None and compare_digest(proof.digest, digest) and proof.expires > time.time():
-            return proof.principal
-        return None
+        return proof if proof is not None and compare_digest(proof.digest, digest) else None
 
     def _recalled(self, digest: bytes) -> Proof | None:
         recent = self._recent
@@ -138,15 +155,15 @@ class Gate:
 
     async def _refresh(self) -> None:
         if await self.verifier.refresh():
-            self._recent = OrderedDict()
+            self._recent, self._era = OrderedDict(), object()
 
     def look(self) -> None:
         """Take up what changed in the files: whom they no longer hold is no longer known."""
         changed = [file.look() for file in self._key_files]
         if any(changed):
-            self._keys = self._gathered()
+            self._keys, self._era = self._gathered(), object()
         if self.verifier.look():
-            self._recent = OrderedDict()
+            self._recent, self._era = OrderedDict(), object()
 
 
 async def _repeat(act: Callable[[], Awaitable[None]]) -> None:

@@ -57,7 +57,6 @@ class Access:
             _introduce(principal, scope, exchange)
             self._allow(needs, principal)
         except ServiceError as error:
-            exchange.route = needs.path if needs else None
             answer = self._refusal(error)
         try:
             await answer(scope, receive, send)

@@ -33,13 +33,11 @@ class Needs:
     Attributes:
         scope: what the caller must be allowed to do; null for an open route.
         about: which models the route touches.
-        path: its template, for labels.
         model: the model that the path names.
     """
 
     scope: Scope | None
     about: About = About.NOTHING
-    path: str = ""
     model: str | None = None
 
 
@@ -95,7 +93,7 @@ class Policy:
         self._templates: list[tuple[str, Pattern[str], Needs]] = []
         for route, told in POLICY.items():
             method, path = route.split()
-            needs = replace(told, scope=None if told.scope in opened else told.scope, path=path)
+            needs = replace(told, scope=None if told.scope in opened else told.scope)
             if "{" in path:
                 self._templates.append((method, compile_path(path)[0], needs))
             else:

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from hmac import compare_digest
+from typing import Literal, Protocol
 
 Scope = Literal["predict", "docs", "metrics", "admin"]
 Kind = Literal["key", "jwt", "token", "basic"]
@@ -60,3 +61,30 @@ class Proof:
     digest: bytes
     principal: Principal
     expires: float
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """The credential that a connection showed last: showing it again costs a comparison, in constant time.
+
+    Attributes:
+        era: in which it was looked up; another one begins when files or keys change.
+        header: that it came in.
+        value: of that header.
+        proof: what it proved.
+    """
+
+    era: object
+    header: bytes
+    value: bytes
+    proof: Proof
+
+    def holds(self, era: object, header: bytes, value: bytes) -> bool:
+        """Whether this is the credential, and nothing has changed since."""
+        return self.era is era and self.header is header and compare_digest(self.value, value)
+
+
+class Remembers(Protocol):
+    """A connection, as far as access control is concerned."""
+
+    shown: Shown | None

@@ -28,7 +28,7 @@ class Verifier:
 
     Args:
         settings: which ways of proving who one is there are.
-        lockout: of this worker.
+        lockout: of the pod.
 
     Raises:
         SettingsInvalid: a file is wrong, or a package is missing.
@@ -73,17 +73,21 @@ class Verifier:
         """The user of that name, if the password is right.
 
         Raises:
-            LockedOut: too many wrong ones came for that name from that address.
+            LockedOut: too many wrong ones came for that name from that address, before this one or at the same time.
             Overloaded: too many checks wait.
         """
-        if seconds := self._lockout.seconds(address, name):
-            raise LockedOut(seconds)
+        self._refuse_locked(address, name)
         user = await self.accounts.check(name, password) if self.accounts and name and password else None
+        self._refuse_locked(address, name)  # many at once must not find out more than one after the other
         if user is None:
             self._lockout.failed(address, name)
         else:
             self._lockout.succeeded(address, name)
         return user
+
+    def _refuse_locked(self, address: str, name: str) -> None:
+        if seconds := self._lockout.seconds(address, name):
+            raise LockedOut(seconds)
 
     def look(self) -> bool:
         """Take up what changed in files; whether anything did."""

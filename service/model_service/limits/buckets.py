@@ -1,26 +1,18 @@
-"""The buckets of one pod, in shared memory: whichever worker a connection reaches, a caller has one bucket.
+"""The buckets of one pod, which its workers share.
 
 A share of the rate for each worker would refuse a caller that keeps one connection, and so reaches one worker, long
-before its limit. The memory is an anonymous mapping made before the fork, of a fixed size however many callers there
-are: a table of sets of eight buckets, where a caller's identity chooses the set. A set that is full gives up the bucket
-that will be full again first; it has forgotten the least.
-
-A lock keeps the count exact. It is held for a microsecond; a worker that was killed meanwhile never gives it back, so
-nobody waits for it longer than `PATIENCE_SECONDS`, and then takes it for given back.
+before its limit. What is forgotten when there are too many callers is the bucket of a set that will be full again
+first: nobody notices it soonest.
 """
 
-import mmap
-import multiprocessing
 from collections.abc import Sequence
 from typing import TypeAlias
 
 from model_service.limits.limit import Limit
+from model_service.records import WAYS, Records
 
 SETS = 8192
-WAYS = 8
-PATIENCE_SECONDS = 0.1
 _MASK = SETS - 1
-_CELL = 8
 
 Charge: TypeAlias = tuple[Limit, str]
 """A limit, and the caller whose bucket of it is meant."""
@@ -31,13 +23,9 @@ class Buckets:
     """65,536 buckets in one mebibyte: for each the identity of its caller, and when it will be full again."""
 
     def __init__(self) -> None:
-        cells = SETS * WAYS
-        memory = memoryview(mmap.mmap(-1, 2 * cells * _CELL))
-        lock = multiprocessing.get_context("fork").Lock()
-        self._acquire, self._release = lock.acquire, lock.release
-        # The hash of a caller's name, with the limit's: alike in all workers, as they are forked from one process.
-        self._callers = memory[: cells * _CELL].cast("q")
-        self._times = memory[cells * _CELL :].cast("d")
+        self._records = records = Records(SETS, 1)
+        self._acquire, self._release = records.acquire, records.release
+        self._callers, (self._times,) = records.identities, records.columns
 
     def take(self, charges: Sequence[Charge], now: float) -> Taken:
         """Take a request from each bucket, or from none when one of them has none left.
@@ -49,12 +37,9 @@ class Buckets:
         Returns:
             Whether it is allowed, and each limit's backlog in seconds: with this request if it is, else without.
         """
-        self._acquire(True, PATIENCE_SECONDS)
+        self._acquire()
         taken = self._take(charges, now)
-        try:  # noqa: SIM105 - a context manager costs as much as all the rest
-            self._release()
-        except ValueError:
-            pass  # somebody who was tired of waiting has given it back
+        self._release()
         return taken
 
     def _take(self, charges: Sequence[Charge], now: float) -> Taken:
@@ -86,14 +71,4 @@ class Buckets:
         first = (identity & _MASK) * WAYS
         if self._callers[first] == identity:
             return first
-        return self._search(first, identity)
-
-    def _search(self, first: int, identity: int) -> int:
-        cells = range(first, first + WAYS)
-        for cell in cells:
-            if self._callers[cell] == identity:
-                return cell
-        cell = min(cells, key=self._times.__getitem__)
-        self._callers[cell] = identity
-        self._times[cell] = 0.0
-        return cell
+        return self._records.take(identity)

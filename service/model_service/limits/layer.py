@@ -80,15 +80,27 @@ class Rates:
     buckets: Buckets
     shared: SharedBuckets | None
 
-    def take(self, scope: Scope, path: str, now: float) -> Headers | None:
-        """Charge a request and return what the client is told; none where the layer has to see it, for it can wait."""
+    def charges(self, scope: Scope, path: str) -> list[Charge]:
+        """The limits that a request is held against, each with the caller."""
+        return self.charging.charges(scope, path)
+
+    def take(self, charges: Sequence[Charge], now: float) -> bytes | None:
+        """Charge a request and return what the client is told, as lines of the answer's head.
+
+        Returns:
+            None where the layer has to see the request, because it can wait, and refuse.
+        """
         if self.shared is not None and self.shared.answers:
             return None
-        charges = self.charging.charges(scope, path)
         if not charges:
-            return ()
+            return b""
         allowed, backlogs = self.buckets.take(charges, now)
-        return _told(charges, backlogs) if allowed else None
+        if not allowed:
+            return None
+        if len(charges) == 1:
+            limit = charges[0][0]
+            return b"%b%b\r\n" % (limit.head, limit.state(backlogs[0]))
+        return b"".join([b"%b: %b\r\n" % header for header in _told(charges, backlogs)])
 
 
 def make_rates(
@@ -103,12 +115,8 @@ def limit_layers(rates: Rates | None, metrics: Metrics) -> list[Middleware]:
     return [] if rates is None else [Middleware(Limits, rates=rates, metrics=metrics)]
 
 
-def _told(charges: list[Charge], backlogs: list[float]) -> Headers:
+def _told(charges: Sequence[Charge], backlogs: list[float]) -> Headers:
     """The headers of an answer."""
-    if len(charges) == 1:
-        limit = charges[0][0]
-        policy, state = limit.policy, limit.state(backlogs[0])
-    else:
-        policy = b", ".join([limit.policy for limit, _ in charges])
-        state = b", ".join([limit.state(backlog) for (limit, _), backlog in zip(charges, backlogs, strict=True)])
+    policy = b", ".join([limit.policy for limit, _ in charges])
+    state = b", ".join([limit.state(backlog) for (limit, _), backlog in zip(charges, backlogs, strict=True)])
     return (b"ratelimit-policy", policy), (b"ratelimit", state)

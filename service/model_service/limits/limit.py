@@ -25,6 +25,7 @@ class Limit:
         depth: seconds in which an empty bucket fills.
         policy: its item of the `RateLimit-Policy` field.
         quoted: its name as a structured field string.
+        head: of an answer for which this is the only limit, up to the state.
         salt: tells the callers of one limit from those of another.
         rule: what it was made of.
     """
@@ -34,6 +35,7 @@ class Limit:
     depth: float
     policy: bytes
     quoted: bytes
+    head: bytes
     salt: int
     rule: Rule
 
@@ -44,15 +46,17 @@ class Limit:
         depth = interval * (rule.burst or rule.quota) + min(interval, 1.0) * _SLACK
         quoted = f'"{rule.label}"'.encode()
         policy = b"%b;q=%d;w=%d" % (quoted, rule.quota, rule.window)
-        return cls(rule.label, interval, depth, policy, quoted, hash(rule.label), rule)
+        head = b"ratelimit-policy: %b\r\nratelimit: " % policy
+        return cls(rule.label, interval, depth, policy, quoted, head, hash(rule.label), rule)
 
     def state(self, backlog: float) -> bytes:
         """The limit's item of the `RateLimit` field: requests left, and seconds until there is one more.
 
         The fields are those of draft-ietf-httpapi-ratelimit-headers, revision 11.
         """
-        left, towards_next = divmod(self.depth - backlog, self.interval)
-        return b"%b;r=%d;t=%d" % (self.quoted, left, ceil(self.interval - towards_next))
+        free, interval = self.depth - backlog, self.interval
+        left = int(free / interval)
+        return b"%b;r=%d;t=%d" % (self.quoted, left, ceil((left + 1) * interval - free))
 
     def wait(self, backlog: float) -> float:
         """Seconds until one more request fits."""

@@ -10,12 +10,11 @@ from typing import Any
 
 import pytest
 import urllib3
-from sklearn.datasets import load_iris
-from sklearn.tree import DecisionTreeClassifier
 from support.access import AUDIENCE, MAKERS, issuing, key_entry, pem, user_entry, write_json
-from support.bundles import write_bare
+from support.bundles import write_iris
 from support.service import Service, running, wait_for
 
+from model_service.access.lockout import FREE_FAILURES
 from model_service.access.policy import POLICY
 
 BODY = json.dumps({"features": [5.1, 3.5, 1.4, 0.2]}).encode()
@@ -24,10 +23,7 @@ JSON = {"content-type": "application/json"}
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("models")
-    data = load_iris()
-    write_bare(folder, DecisionTreeClassifier(max_depth=2).fit(data.data, data.target), name="iris")
-    return folder
+    return write_iris(tmp_path_factory.mktemp("models"))
 
 
 @pytest.fixture
@@ -125,6 +121,23 @@ def test_keys_rotate_in_every_worker_without_a_restart(service: Service, secret:
     )
     assert {status(service, "first") for _ in range(20)} <= {401, 429}
     assert {worker.pid for worker in service.workers()} == pids
+
+
+def test_who_is_locked_out_by_one_worker_is_locked_out_by_all(service: Service) -> None:
+    first, second = service.workers()
+    assert status(service, "first") == 200  # on the connection that is open: the next ones are new
+    first.suspend()
+    try:
+        told = [status(service, "wrong") for _ in range(FREE_FAILURES + 10)]
+    finally:
+        first.resume()
+    assert told == [401] * FREE_FAILURES + [429] * 10
+    second.suspend()
+    try:
+        assert status(service, "wrong") == 429
+        assert status(service, "first") == 200
+    finally:
+        second.resume()
 
 
 def test_the_log_names_the_principal_and_never_a_secret(service: Service) -> None:

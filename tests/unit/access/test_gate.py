@@ -18,6 +18,7 @@ from model_service.access import gate as module
 from model_service.access import users as users_module
 from model_service.access.errors import LockedOut, NotAuthenticated
 from model_service.access.gate import Gate
+from model_service.access.lockout import FREE_FAILURES
 from model_service.access.settings import AccessSettings
 
 ALICE = b"Basic YWxpY2U6cGFzc3dvcmQ="
@@ -226,3 +227,17 @@ def test_no_header_breaks_the_gate(junk_gate: Gate, credential: bytes) -> None:
             await junk_gate.recognise({b"x-api-key": credential}, "a")
 
     asyncio.run(ask())
+
+
+def test_passwords_that_are_tried_at_once_are_answered_as_often_as_one_after_the_other(gate: Gate) -> None:
+    async def attempt(number: int) -> str:
+        try:
+            return str(await gate.verifier.check("alice", "password" if number == 12 else f"wrong {number}", "a"))
+        except LockedOut:
+            return "locked out"
+
+    async def run() -> list[str]:
+        return await asyncio.gather(*(attempt(number) for number in range(16)))
+
+    assert asyncio.run(run()) == ["None"] * (FREE_FAILURES + 1) + ["locked out"] * (15 - FREE_FAILURES)
+    gate.verifier.close()

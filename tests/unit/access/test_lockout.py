@@ -1,6 +1,11 @@
 """Back-off after wrong credentials."""
 
-from model_service.access.lockout import FREE_FAILURES, MOST_ENTRIES, MOST_SECONDS, Lockout
+import os
+
+import pytest
+
+from model_service.access.lockout import FREE_FAILURES, MOST_SECONDS, SETS, Lockout
+from model_service.records import WAYS
 
 
 class Clock:
@@ -42,21 +47,41 @@ def test_being_right_or_quiet_for_long_begins_anew() -> None:
     assert lockout.seconds("a", "bob") == 0
 
 
-def test_an_ipv6_network_is_one_address_and_long_names_are_cut() -> None:
+def test_an_ipv6_network_is_one_address() -> None:
     lockout = Lockout(Clock())
     for number in range(FREE_FAILURES + 1):
-        lockout.failed(f"2001:db8::{number}", "n" * 100_000)
-    assert lockout.seconds("2001:db8:0:0:ffff::1", "n" * 200_000) == 1
-    assert lockout.seconds("2001:db8:0:1::1", "n" * 200) == 0
-    assert all(len(name) <= 128 for _, name in lockout._records)
+        lockout.failed(f"2001:db8::{number}", "alice")
+    assert lockout.seconds("2001:db8:0:0:ffff::1", "alice") == 1
+    assert lockout.seconds("2001:db8:0:1::1", "alice") == 0
 
 
-def test_memory_is_bounded_and_the_oldest_is_forgotten() -> None:
-    lockout = Lockout(Clock())
+def test_the_latest_are_still_known_when_more_come_than_there_is_room_for() -> None:
+    clock = Clock()
+    lockout = Lockout(clock)
+    for number in range(2 * SETS * WAYS):
+        clock.now += 0.001
+        lockout.failed("stranger", str(number))
     for _ in range(FREE_FAILURES + 1):
-        lockout.failed("first", "")
-    for number in range(MOST_ENTRIES - 1):
-        lockout.failed(str(number), "")
-    assert lockout.seconds("first", "") == 1
-    lockout.failed("one more", "")
-    assert lockout.seconds("first", "") == 0
+        lockout.failed("a", "alice")
+    for number in range(SETS):
+        clock.now += 0.0001
+        lockout.failed("another", str(number))
+    assert lockout.seconds("a", "alice") == 1
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded, use of fork:DeprecationWarning")
+def test_workers_count_together() -> None:
+    lockout = Lockout()
+    for _ in range(FREE_FAILURES + 4):
+        child = os.fork()
+        if child == 0:
+            lockout.failed("a", "alice")
+            os._exit(0)
+        assert os.waitpid(child, 0)[1] == 0
+    assert 1 <= lockout.seconds("a", "alice") <= 8
+    child = os.fork()
+    if child == 0:
+        lockout.succeeded("a", "alice")
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert lockout.seconds("a", "alice") == 0

@@ -54,6 +54,23 @@ def test_one_too_many_is_refused_with_the_time_to_wait(serve: Serve) -> None:
     assert refused.headers["x-request-id"]
 
 
+@pytest.mark.parametrize(
+    ("path", "template"),
+    [
+        ("/predict", "/predict"),
+        ("/predict?version=1", "/predict"),
+        ("/models/fraud/predict/batch", "/models/{name}/predict/batch"),
+        ("/models/fraud/versions/1/predict", "/models/{name}/versions/{version}/predict"),
+        ("/no-such-path", "unmatched"),
+    ],
+)
+def test_refusals_are_counted_with_the_template_of_their_path(serve: Serve, path: str, template: str) -> None:
+    client = serve({"per": "address", "rate": "1/day"})
+    assert statuses(client, 3, path)[1:] == [429, 429]
+    counted = samples(client.get("/metrics").text)
+    assert counted["http_server_request_duration_seconds_count", ("POST", template, "429")] == 2
+
+
 def test_probes_and_scrapes_are_free(serve: Serve) -> None:
     client = serve({"per": "address", "rate": "1/day"})
     for path in ("/health", "/health/live", "/metrics") * 3:
