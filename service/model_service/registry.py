@@ -1,23 +1,27 @@
 """Which version answers: those that traffic needs, proven before it comes, and others as clients name them."""
 
 import logging
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from opentelemetry.trace import Tracer
-
-from model_artifact.publish import published_models, published_versions
+from model_artifact.paths import is_name
+from model_artifact.publish import published_versions
 from model_service import loading
 from model_service.errors import LoadFailed, ModelNotFound, ModelNotReady
 from model_service.loaded import LoadedVersions
 from model_service.loading import Preloaded
 from model_service.routing import Headers, Routing, compile_routing
 from model_service.settings import Settings
-from model_service.shadow import Mirror, Mirrored
+from model_service.shadow import Mirror
 from model_service.telemetry.metrics import Metrics
+from model_service.telemetry.spans import Provider
 from model_service.traffic.document import Key, Traffic
 from model_service.traffic.orders import Desired
 from model_service.versions import Lane, Maker, Version
+
+LATEST_SECONDS = 1.0
+"""For so long the highest version of a model is not looked for again: to read folders takes longer than an answer."""
 
 log = logging.getLogger(__name__)
 
@@ -34,9 +38,11 @@ class Registry:
         mirrors: to the shadows, by model.
     """
 
-    def __init__(self, settings: Settings, metrics: Metrics, tracer: Tracer, on_dead: Callable[[str], None]) -> None:
+    def __init__(
+        self, settings: Settings, metrics: Metrics, provider: Provider | None, on_dead: Callable[[str], None]
+    ) -> None:
         self._settings, self._metrics, self._on_dead = settings, metrics, on_dead
-        self.loaded = LoadedVersions(settings, Maker(settings, metrics, tracer, self._died))
+        self.loaded = LoadedVersions(settings, Maker(settings, metrics, provider, self._died))
         self.default: Version | None = None
         self.plain: Lane | None = None
         self.traffic = Traffic()
@@ -45,6 +51,7 @@ class Registry:
         self._configured: Key = ("", "")
         self._routings: dict[str, Routing] = {}
         self._prepared: list[Key] = []
+        self._latest: dict[str, tuple[Lane, float]] = {}
 
     def load(self, preloaded: Preloaded | None, desired: Desired) -> None:
         """Load and prove what is desired; a second call does nothing.
@@ -91,7 +98,7 @@ class Registry:
             routing = self._routings.get(name)
             if routing is not None:
                 return routing.choose(headers)
-            return self.plain if name == default.name else None
+            return self.plain if name == default.name else self._find_latest(name)
         lane = self.loaded.named.get((name, version))
         if lane is not None:
             self.loaded.touch((name, version))
@@ -117,7 +124,18 @@ class Registry:
             raise ModelNotReady(f"{key[0]} version {key[1]} cannot be served: {error}") from error
         if key in self.loaded.versions:
             self.loaded.touch(key)
-        return Lane(found, "named" if version else "default")
+        lane = Lane(found, "named" if version else "default")
+        if version is None:
+            self._latest[found.name] = lane, time.monotonic() + LATEST_SECONDS
+        return lane
+
+    def _find_latest(self, name: str) -> Lane | None:
+        """The highest version of a model that traffic says nothing of, if it was looked for a short while ago."""
+        lane, until = self._latest.get(name, (None, 0.0))
+        if lane is None or until < time.monotonic() or self.loaded.versions.get(lane.version.key) is not lane.version:
+            return None
+        self.loaded.touch(lane.version.key)
+        return lane
 
     async def version(self, name: str, version: str | None) -> Version:
         """The version under these names, the model's default where none is named; raises as `resolve`."""
@@ -134,7 +152,7 @@ class Registry:
             ModelNotFound: there is none.
         """
         root = self._settings.model_root
-        versions = published_versions(root, name) if name in published_models(root) else []
+        versions = published_versions(root, name) if is_name(name) else []
         if not versions or (version is not None and version not in versions):
             asked = f"{name} version {version}" if version else name
             others = f"it has version {', '.join(versions)}" if versions else f"{self.default_name} is"
@@ -192,12 +210,6 @@ class Registry:
         if desired.unload is not None and desired.unload in versions.keys() - self.loaded.kept:
             self.loaded.drop(desired.unload)
 
-    def mirror(self, request: Mirrored) -> None:
-        """Have the model's shadow asked, once this answer is on its way, unless it is the shadow who answers."""
-        mirror = self.mirrors.get(request.primary.name)
-        if mirror is not None and mirror.version is not request.primary:
-            mirror.offer(request)
-
     def _shadow(self, traffic: Traffic) -> None:
         """Ask the shadows that a document names, and no others."""
         before, self.mirrors = {mirror.version: mirror for mirror in self.mirrors.values()}, {}
@@ -238,6 +250,7 @@ class Registry:
             return
         log.error("%s version %s is asked no more: %s", *key, reason)
         self.loaded.fail(key, reason)
+        self.loaded.drop(key)
         del self.mirrors[key[0]]
 
 

@@ -18,23 +18,29 @@ class Routing:
         model: its name.
         lanes: of each of the 100 parts.
         header: whose value decides, in lower case; without one, or without a value, chance does.
+        only: the lane of all parts, where there is but one.
     """
 
     model: str
     lanes: tuple[Lane, ...]
     header: bytes | None
+    only: Lane | None
 
     def choose(self, headers: Headers) -> Lane:
         """The version for a request with these headers."""
+        if self.only is not None:
+            return self.only
         key = headers.get(self.header) if self.header is not None else None
-        return self.lanes[random.randrange(PARTS) if key is None else part_of(self.model, key)]  # noqa: S311
+        return self.lanes[part_of(self.model, key) if key else int(random.random() * PARTS)]  # noqa: S311
 
 
 def compile_routing(name: str, traffic: ModelTraffic, loaded: Mapping[Key, Version]) -> Routing:
     """Compile the traffic of one model, whose versions are loaded."""
+    parts = traffic.parts()
     lanes = {
         version: Lane(loaded[name, version], "default" if version == traffic.default else "candidate")
-        for version in dict.fromkeys(traffic.parts())
+        for version in dict.fromkeys(parts)
     }
     header = None if traffic.sticky is None else traffic.sticky.header.lower().encode()
-    return Routing(name, tuple(lanes[version] for version in traffic.parts()), header)
+    only = lanes[parts[0]] if len(lanes) == 1 else None
+    return Routing(name, tuple(lanes[version] for version in parts), header, only)

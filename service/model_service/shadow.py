@@ -11,18 +11,18 @@ import random
 import threading
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from concurrent.futures import Future
+from typing import Any, NamedTuple
 
-from model_artifact.coercion import Row
 from model_service.batch import Answered, Part
+from model_service.comparison import Said
 from model_service.errors import ServiceError
 from model_service.jsontext import loads
+from model_service.runtimes.arrays import joined
+from model_service.runtimes.base import Rows
 from model_service.schema import requests_of
 from model_service.telemetry.metrics import Metrics
 from model_service.versions import Version
-
-if TYPE_CHECKING:
-    from concurrent.futures import Future
 
 GATHER_SECONDS = 0.01
 LATE_SECONDS = 0.02
@@ -64,9 +64,10 @@ class Mirror:
         self._bytes, self._due = 0, 0.0
         self._running: Future[None] | None = None
         self._closed = threading.Event()
-        self._ok, self._failed, self._dropped = (
-            metrics.counter("model_shadow_requests_total", *key, outcome) for outcome in ("ok", "failed", "dropped")
+        self._ok, self._failed = (
+            metrics.counter("model_shadow_requests_total", *key, outcome) for outcome in ("ok", "failed")
         )
+        self._dropped = metrics.cells("model_shadow_requests_total", (*key, "dropped"), 1)
         self._disagreements = metrics.counter("model_shadow_disagreements_total", *key)
         self._difference = metrics.histogram("model_shadow_score_difference", *key)
         self._seconds = {
@@ -75,12 +76,26 @@ class Mirror:
         }
         version.batcher.stay_in_thread(True)  # a call that never ends must not end the event loop
 
+    def wants(self, version: Version) -> bool:
+        """Whether a request to a version is to be offered once it is answered: not where that is the shadow itself.
+
+        One that finds too many waiting is dropped at once, before anything is done for it.
+        """
+        if version is self.version:
+            return False
+        if self.percent < 100 and random.random() * 100 >= self.percent:  # noqa: S311 - a sample, not a secret
+            return False
+        if len(self._waiting) < MAX_REQUESTS:
+            return True
+        self._dropped[0] += 1.0
+        return False
+
     def offer(self, request: Mirrored) -> None:
         """Take a request that was answered, or drop it; never waits."""
-        if self.percent < 100 and random.randrange(100) >= self.percent:  # noqa: S311 - a sample, not a secret
+        if self._closed.is_set():
             return
         if len(self._waiting) >= MAX_REQUESTS or self._bytes + len(request.body) > MAX_BYTES:
-            self._dropped.add()
+            self._dropped[0] += 1.0
             return
         if not self._waiting and self._running is None:
             self._schedule()
@@ -109,7 +124,7 @@ class Mirror:
         self._running = self.version.batcher.run(lambda: self._answer(requests))
         self._running.add_done_callback(lambda done: _tell(loop, self._finished, done))
 
-    def _finished(self, done: "Future[None]") -> None:
+    def _finished(self, done: Future[None]) -> None:
         self._running = None
         if not done.cancelled() and (error := done.exception()) is not None:  # a fault of ours
             log.error("the comparison with %s version %s failed", *self.version.key, exc_info=error)
@@ -119,7 +134,7 @@ class Mirror:
             self._schedule()
 
     def _drop(self) -> None:
-        self._dropped.add(len(self._waiting))
+        self._dropped[0] += len(self._waiting)
         self._waiting, self._bytes = [], 0
 
     def _answer(self, requests: Sequence[Mirrored]) -> None:
@@ -129,10 +144,10 @@ class Mirror:
             if not self._closed.is_set():
                 self._ask(readable[start : start + TOGETHER])
 
-    def _ask(self, asked: Sequence[tuple[Mirrored, list[Row]]]) -> None:
+    def _ask(self, asked: Sequence[tuple[Mirrored, Rows]]) -> None:
         started = time.perf_counter()
         try:
-            answered = self.version.predict([row for _, rows in asked for row in rows])
+            answered = self.version.predict(joined([rows for _, rows in asked]))
         except Exception as error:  # the shadow is unknown code
             if len(asked) == 1:
                 self._fail(error, started)
@@ -152,7 +167,7 @@ class Mirror:
         self._failed.add()
         self._seconds["failed"].observe(time.perf_counter() - started)
 
-    def _read(self, request: Mirrored) -> list[Row] | None:
+    def _read(self, request: Mirrored) -> Rows | None:
         """The rows of a request as the shadow reads them; none where it refuses them."""
         started = time.perf_counter()
         schema, hooks = self.version.schema, self.version.hooks
@@ -166,28 +181,14 @@ class Mirror:
             return None
 
     def _compare(self, request: Mirrored, answered: Answered, at: int) -> None:
-        primary, start = request.part
-        signatures = request.primary.schema.signature, self.version.schema.signature
-        comparable = signatures[0].labels == signatures[1].labels
-        for row in range(request.rows):
-            pair = primary.predictions[start + row], answered.predictions[at + row]
-            if _named(signatures[0], pair[0]) != _named(signatures[1], pair[1]):
-                self._disagreements.add()
-            if primary.probabilities is not None and answered.probabilities is not None:
-                if comparable:
-                    scores = zip(primary.probabilities[start + row], answered.probabilities[at + row], strict=True)
-                    self._difference.observe(max(abs(left - right) for left, right in scores))
-            elif all(isinstance(value, (int, float)) for value in pair):
-                self._difference.observe(abs(pair[0] - pair[1]))
+        (primary, start), rows = request.part, request.rows
+        ours = Said(request.primary.schema.signature, primary, slice(start, start + rows))
+        theirs = Said(self.version.schema.signature, answered, slice(at, at + rows))
+        self._disagreements.add(ours.disagreements(theirs))
+        for difference in ours.differences(theirs):
+            self._difference.observe(difference)
 
 
-def _named(signature: Any, value: Any) -> Any:
-    """A prediction as its label, so that versions which number their classes differently agree."""
-    if signature.task != "classification" or isinstance(value, list):
-        return value
-    return signature.label(value)
-
-
-def _tell(loop: asyncio.AbstractEventLoop, callback: Any, done: "Future[None]") -> None:
+def _tell(loop: asyncio.AbstractEventLoop, callback: Any, done: Future[None]) -> None:
     if not loop.is_closed():
         loop.call_soon_threadsafe(callback, done)

@@ -55,13 +55,20 @@ class ModelTraffic(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             yield self.shadow.version
 
     def parts(self) -> tuple[str, ...]:
-        """The version of each of the 100 parts: the default's come first, the others follow in version order.
+        """The version of each of the 100 parts: candidates take from the two ends, the default has what is between.
 
-        So raising the weight of the one candidate only moves keys from the default to it.
+        So a candidate whose weight changes gives keys to the default, or takes them from it, and the candidate at the
+        other end keeps its own. Which end is a version's follows from its last character, odd or even, if it can have
+        that, so that it stays there when the other one goes or becomes the default; a third candidate comes next to
+        one of the two, and is moved when that one grows.
         """
         weights = self.weights or {self.default: PARTS}
-        order = sorted(weights, key=lambda version: (version != self.default, version_key(version)))
-        return tuple(version for version in order for _ in range(weights[version]))
+        ends: tuple[list[str], list[str]] = [], []
+        for version in sorted(weights.keys() - {self.default}, key=version_key):
+            own, other = ends if ord(version[-1]) % 2 else ends[::-1]
+            (own if len(own) <= len(other) else other).append(version)
+        order = *ends[0], self.default, *reversed(ends[1])
+        return tuple(version for version in order for _ in range(weights.get(version, 0)))
 
 
 class Traffic(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -14,7 +14,7 @@ from support.batching import samples
 from support.bundles import Packed, onnx_bytes, write_bare
 from support.estimators import Heavy, Held, Says, Slow
 
-from model_service import shadow
+from model_service import loaded, shadow
 from model_service.app import create_app
 from model_service.settings import Settings
 from model_service.traffic.document import ModelTraffic, Shadow, Traffic
@@ -152,6 +152,14 @@ def test_a_shadow_that_hangs_drops_and_delays_nobody(bare: Any, monkeypatch: pyt
     assert shadowed.wait(21) == {"ok": 6, "failed": 0, "dropped": 15}
 
 
+def test_what_waits_is_bounded_in_bytes_too(bare: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shadow, "MAX_BYTES", 40)
+    shadowed = bare(Says(1), Says(1))
+    shadowed.post([[1.0]])
+    shadowed.post([[1.0]] * 9)
+    assert shadowed.wait(2) == {"ok": 1, "failed": 0, "dropped": 1}
+
+
 def test_a_late_event_loop_drops_what_was_gathered(bare: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shadow, "LATE_SECONDS", -1.0)
     shadowed = bare(Says(1), Says(2))
@@ -175,7 +183,9 @@ def test_named_requests_to_the_shadow_are_not_mirrored_to_it(bare: Any) -> None:
     assert shadowed.wait(1) == {"ok": 1, "failed": 0, "dropped": 0}
 
 
-def test_a_shadow_that_a_client_hangs_is_asked_no_more_and_its_worker_stays(bare: Any) -> None:
+def test_a_shadow_that_a_client_hangs_is_asked_no_more_and_its_worker_stays(
+    bare: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     Held.hold()
     shadowed = bare(Says(1), held(), request_timeout_seconds=0.2, worker_timeout_seconds=1)
     answer = shadowed.client.post("/models/says/versions/2/predict", json={"features": [1.0]})
@@ -186,6 +196,11 @@ def test_a_shadow_that_a_client_hangs_is_asked_no_more_and_its_worker_stays(bare
     assert shadowed.client.get("/health").status_code == 200
     assert shadowed.post([[1.0]]).json()["prediction"] == 1
     assert sum(shadowed.outcomes().values()) == 0
+    answer = shadowed.client.post("/models/says/versions/2/predict", json={"features": [1.0]})
+    assert (answer.status_code, "has not ended in 1 s" in answer.json()["message"]) == (503, True)
+    Held.free.set()
+    monkeypatch.setattr(loaded, "RETRY_SECONDS", 0)  # it is loaded anew
+    assert shadowed.client.post("/models/says/versions/2/predict", json={"features": [1.0]}).status_code == 200
 
 
 def states(shadowed: Shadowed) -> dict[str, str]:

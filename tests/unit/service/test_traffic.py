@@ -92,11 +92,48 @@ def models(draw: Any) -> ModelTraffic:
 
 
 @given(models())
-def test_every_part_has_a_version_of_its_weight_and_the_default_comes_first(model: ModelTraffic) -> None:
+def test_every_part_has_a_version_of_its_weight(model: ModelTraffic) -> None:
     parts = model.parts()
     assert len(parts) == 100
     assert Counter(parts) == {version: weight for version, weight in model.weights.items() if weight}
-    assert parts[: model.weights[model.default]] == (model.default,) * model.weights[model.default]
+
+
+@st.composite
+def with_two_candidates(draw: Any) -> tuple[ModelTraffic, ModelTraffic]:
+    """Traffic before and after a change of one candidate's weight."""
+    default, changed, other = draw(st.lists(names, min_size=3, max_size=3, unique=True))
+    kept = draw(st.integers(0, 100))
+    before, after = (
+        ModelTraffic(default, {changed: weight, other: kept, default: 100 - kept - weight})
+        for weight in draw(st.lists(st.integers(0, 100 - kept), min_size=2, max_size=2))
+    )
+    return before, after
+
+
+@given(with_two_candidates())
+def test_a_candidate_whose_weight_changes_moves_no_key_of_the_other_candidate(
+    change: tuple[ModelTraffic, ModelTraffic],
+) -> None:
+    before, after = change
+    changed = next(iter(before.weights))
+    moves = {pair for pair in zip(before.parts(), after.parts(), strict=True) if pair[0] != pair[1]}
+    grown = after.weights[changed] > before.weights[changed]
+    assert moves <= {(before.default, changed) if grown else (changed, before.default)}
+
+
+@pytest.mark.parametrize(
+    ("first", "then"),
+    [
+        (("1", {"1": 80, "2": 10, "3": 10}), ("1", {"1": 90, "3": 10})),  # one is taken away
+        (("1", {"1": 90, "2": 10}), ("1", {"1": 80, "2": 10, "3": 10})),  # one is added
+        (("1", {"1": 40, "2": 50, "3": 10}), ("2", {"2": 90, "3": 10})),  # one is promoted
+        (("1", {"1": 50, "2": 50}), ("2", {"1": 50, "2": 50})),  # default and candidate change places
+    ],
+)
+def test_candidates_come_and_go_without_moving_the_keys_of_others(first: Any, then: Any) -> None:
+    before, after = ModelTraffic(*first), ModelTraffic(*then)
+    moved = sum(old != new for old, new in zip(before.parts(), after.parts(), strict=True))
+    assert moved == sum(max(0, after.weights[name] - before.weights.get(name, 0)) for name in after.weights)
 
 
 @given(st.dictionaries(names, models(), max_size=3), st.integers(0, 2**53))
@@ -171,8 +208,9 @@ def test_requests_go_where_the_file_says_and_are_told_their_variant(
         expected = version, "default" if version == "1" else "candidate"
         for path in ("/predict", "/models/iris/predict"):
             assert asked(client, path, **{"x-user": str(number)}) == expected
-    by_chance = Counter(asked(client) for _ in range(300))
-    assert by_chance.keys() == {("1", "default"), ("2", "candidate")}
+    for nobody in ({}, {"x-user": ""}):
+        by_chance = Counter(asked(client, **nobody) for _ in range(100))
+        assert by_chance.keys() == {("1", "default"), ("2", "candidate")}
     assert asked(client, "/models/iris/versions/2/predict") == ("2", "named")
     assert asked(client, "/predict?version=3", **{"x-user": "1"}) == ("3", "named")
     assert asked(client, "/models/other/predict") == ("1", "default")
