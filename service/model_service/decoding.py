@@ -11,15 +11,20 @@ from operator import attrgetter
 from typing import Annotated, Any, Literal
 
 import msgspec
+import numpy as np
 
 from model_artifact.coercion import Row
-from model_artifact.dtypes import FLOAT32_MAX, FLOAT64_MAX, NULL_TEXT, integer_bounds
+from model_artifact.dtypes import FLOAT32_MAX, FLOAT64_MAX, NULL_TEXT, integer_bounds, is_numeric
 from model_artifact.signature import Feature, Signature
 from model_service.jsontext import are_plain
+from model_service.runtimes.arrays import EXACT, doubles
+from model_service.runtimes.base import Rows
 
 Decode = Callable[[bytes], list[Row] | None]
 _WRITTEN_NULL_TEXT = re.compile(NULL_TEXT.encode() + rb"|\\u(?i:fdd0)")
 _INT64_MAX = integer_bounds("int64")[1]
+COMPACT_ROWS = 64
+"""From so many on, plain numbers are put into an array."""
 _LIMITS = {"float32": FLOAT32_MAX, "float64": FLOAT64_MAX}
 
 
@@ -28,6 +33,8 @@ class Decoders:
 
     def __init__(self, signature: Signature) -> None:
         self._has_text = any(feature.dtype in {"string", "any"} for feature in signature.inputs)
+        self._numbers = all(is_numeric(feature.dtype) for feature in signature.inputs) and signature.layout != "vector"
+        self._whole = any(not feature.dtype.startswith("float") for feature in signature.inputs)
         types = [_type(feature) for feature in signature.inputs]
         self._one: list[Decode] = []
         self._many: list[Decode] = []
@@ -38,9 +45,15 @@ class Decoders:
         """The row of a `/predict` body, in a list; none where the rules have to look."""
         return self._first(self._one, body)
 
-    def many(self, body: bytes) -> list[Row] | None:
+    def many(self, body: bytes) -> Rows | None:
         """The rows of a `/predict/batch` body; none where the rules have to look."""
-        return self._first(self._many, body)
+        rows = self._first(self._many, body)
+        return self._compact(rows) if rows and self._numbers and len(rows) >= COMPACT_ROWS else rows
+
+    def _compact(self, rows: list[Row]) -> Rows:
+        """Plain numbers in an array, which takes a quarter of the memory for as long as the request waits."""
+        table = doubles(rows)
+        return rows if table is None or (self._whole and np.abs(table).max() >= EXACT) else table
 
     def _first(self, decoders: Sequence[Decode], body: bytes) -> list[Row] | None:
         if self._has_text and _WRITTEN_NULL_TEXT.search(body):
@@ -57,7 +70,7 @@ class Decoders:
         named = _named(signature, types)
         take = _values_of(named)
         for features, rows in ((positional, _positions), (named, take)):
-            wrapped = msgspec.defstruct("Wrapped", [("features", features)], forbid_unknown_fields=True)
+            wrapped = msgspec.defstruct("Wrapped", [("features", features)], forbid_unknown_fields=True, gc=False)
             self._one.append(_decoder(wrapped, _alone, _unwrapped(rows)))
             self._many.append(_decoder(_requests(wrapped), _requested, _unwrapped(rows)))
         self._one.append(_decoder(named, _alone, take))
@@ -71,7 +84,7 @@ def _decoder(kind: Any, items: Callable[[Any], list[Any]], rows: Callable[[list[
 
 def _requests(item: Any) -> Any:
     listed: Any = list.__class_getitem__(item)
-    return msgspec.defstruct("Requests", [("requests", listed)], forbid_unknown_fields=True)
+    return msgspec.defstruct("Requests", [("requests", listed)], forbid_unknown_fields=True, gc=False)
 
 
 def _alone(body: Any) -> list[Any]:
@@ -101,7 +114,7 @@ def _named(signature: Signature, types: list[Any]) -> Any:
             default = None if feature.default is None else feature.converter()(feature.default)
             fields.append((f"f{index}", kind, default))
     names = {f"f{index}": feature.name for index, feature in enumerate(signature.inputs)}
-    return msgspec.defstruct("Named", fields, rename=names, forbid_unknown_fields=True, kw_only=True)
+    return msgspec.defstruct("Named", fields, rename=names, forbid_unknown_fields=True, kw_only=True, gc=False)
 
 
 def _values_of(named: Any) -> Callable[[list[Any]], list[Row]]:

@@ -11,6 +11,7 @@ from model_artifact.signature import Signature
 from model_service.decoding import Decoders
 from model_service.errors import InvalidInput, PayloadTooLarge
 from model_service.jsontext import loads
+from model_service.runtimes.base import Rows
 
 MAX_PROBLEMS = 100
 """Problems listed in one answer: enough to act on, not a way to have the server write megabytes."""
@@ -32,7 +33,7 @@ class Schema:
         """
         return self._decoders.one(body) or self.decode([loads(body)])
 
-    def decode_many(self, body: bytes, max_rows: int) -> list[Row]:
+    def decode_many(self, body: bytes, max_rows: int) -> Rows:
         """The rows of a `/predict/batch` body.
 
         Raises:
@@ -40,7 +41,7 @@ class Schema:
             PayloadTooLarge: there are more than `max_rows`.
         """
         rows = self._decoders.many(body)
-        if rows:
+        if rows is not None and len(rows):
             _refuse_too_many(len(rows), max_rows)
             return rows
         return self.decode(requests_of(loads(body), max_rows))
@@ -49,10 +50,17 @@ class Schema:
         """The row of a `/predict` body, in a list; none where `decode_one` has to look."""
         return self._decoders.one(body)
 
-    def quick_many(self, body: bytes, max_rows: int) -> list[Row] | None:
+    def quick_many(self, body: bytes, max_rows: int) -> Rows | None:
         """The rows of a `/predict/batch` body; none where `decode_many` has to look."""
         rows = self._decoders.many(body)
-        return rows if rows and len(rows) <= max_rows else None
+        return rows if rows is not None and 0 < len(rows) <= max_rows else None
+
+    def values(self, rows: Rows) -> list[Row]:
+        """Decoded rows as Python's own values."""
+        if isinstance(rows, list):
+            return rows
+        kinds = [float if feature.dtype.startswith("float") else int for feature in self.signature.inputs]
+        return [[kind(value) for kind, value in zip(kinds, row, strict=True)] for row in rows.tolist()]
 
     def decode(self, values: list[Any]) -> list[Row]:
         """Coerce `/predict` bodies that are parsed already: arrays by position, objects by name.

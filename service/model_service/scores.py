@@ -11,12 +11,12 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import repeat
 from math import isfinite
 from operator import attrgetter, itemgetter
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from model_artifact.bundle import Bundle
 from model_artifact.errors import ArtifactError
@@ -99,10 +99,11 @@ class Bins:
 
 @dataclass(frozen=True)
 class Score:
-    """What the score of a row is: `of_row` of an element of the answers so called."""
+    """What the score of a row is: `of_row` of an element of the answers so called, `of_rows` of an array of them."""
 
     answers: Literal["predictions", "probabilities"]
     of_row: Callable[[Any], float]
+    of_rows: Callable[[NDArray[Any]], NDArray[Any]]
 
 
 TENTHS = Bins(tuple(tenth / 10 for tenth in range(1, 10)))
@@ -126,17 +127,18 @@ def _scored(baseline: Baseline, signature: Signature) -> tuple[Score, Bins] | No
     found = baseline.predictions
     if not signature.has_probabilities:
         bins = Bins.of(found.get("prediction"))
-        return None if bins is None else (Score("predictions", float), bins)
+        return None if bins is None else (Score("predictions", float, np.asarray), bins)
     if len(signature.labels) == 2:
         bins = Bins.of(found.get(f"probability:{signature.labels[1]}"))
-        return Score("probabilities", itemgetter(1)), bins or TENTHS
-    return Score("probabilities", max), TENTHS
+        return Score("probabilities", itemgetter(1), lambda rows: rows[:, 1]), bins or TENTHS
+    return Score("probabilities", max, lambda rows: rows.max(axis=1)), TENTHS
 
 
 def _count_scores(labels: Labels, score: Score, bins: Bins, metrics: Metrics) -> Count:
     bounds, size = bins.bounds, len(bins.bounds) + 1
     cells = metrics.cells("model_prediction_score", (*labels, *map(repr, bounds)), size + 1)
     counts, edges, of_row, answers = list(cells[:size]), np.array(bounds), score.of_row, attrgetter(score.answers)
+    of_rows = score.of_rows
     window = _window(labels, counts, bins.sample, metrics)
     latest, left, total = window.cells, HALF_WINDOW, cells[size]
 
@@ -149,10 +151,10 @@ def _count_scores(labels: Labels, score: Score, bins: Bins, metrics: Metrics) ->
                 counts[at] = cells[at] = latest[at] = counts[at] + 1.0
                 added += value
         else:
-            values = list(map(of_row, rows))
+            values = of_rows(rows) if isinstance(rows, np.ndarray) else np.array(list(map(of_row, rows)))
             for at, times in enumerate(np.bincount(edges.searchsorted(values, "right")).tolist()):
                 counts[at] = cells[at] = latest[at] = counts[at] + times
-            added = sum(values)
+            added = float(values.sum())
         if isfinite(added):
             cells[size] = total = total + added
         left -= len(rows)
@@ -176,9 +178,14 @@ def _count_classes(labels: Labels, signature: Signature, sample: Mapping[str, in
     def count(answered: Answered) -> None:
         nonlocal left
         values = answered.predictions
-        for value, times in zip(values, repeat(1.0)) if len(values) < COUNTED_ROWS else Counter(values).items():
-            at = places.get(value, rest)
-            counts[at] = cells[at][0] = latest[at] = counts[at] + times
+        if len(values) < COUNTED_ROWS:
+            for value in values:
+                at = places.get(value, rest)
+                counts[at] = cells[at][0] = latest[at] = counts[at] + 1.0
+        else:
+            for value, times in Counter(values).items():
+                at = places.get(value, rest)
+                counts[at] = cells[at][0] = latest[at] = counts[at] + times
         left -= len(values)
         if left <= 0:
             left = window.turn()

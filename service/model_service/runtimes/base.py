@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 from model_artifact.coercion import Row
 from model_artifact.signature import Signature
 
+Rows = list[Row] | NDArray[np.float64]
+"""Coerced rows in the signature's order; those of plain numbers may be an array (rows, features)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Answers:
@@ -28,8 +31,8 @@ class Runtime(Protocol):
 
     signature: Signature
 
-    def predict(self, rows: list[Row]) -> Answers:
-        """Answer coerced rows in the signature's order, in one vectorised call."""
+    def predict(self, rows: Rows) -> Answers:
+        """Answer rows in one vectorised call."""
         ...
 
 

@@ -7,12 +7,11 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from model_artifact.coercion import Row
 from model_artifact.dtypes import NULL_TEXT
 from model_artifact.signature import Dtype, Feature, Output, Signature
 from model_service.errors import LoadFailed
-from model_service.runtimes.arrays import matrix
-from model_service.runtimes.base import Answers, unnamed_signature_error
+from model_service.runtimes.arrays import column, matrix
+from model_service.runtimes.base import Answers, Rows, unnamed_signature_error
 
 _TENSORS: dict[str, tuple[Any, Dtype]] = {
     "tensor(double)": (np.float64, "float64"),
@@ -57,7 +56,7 @@ class OnnxRuntime:
         self._scalar = signature.outputs[0].shape == ()
         self._boolean = signature.outputs[0].dtype == "bool"  # converters number the classes False and True
 
-    def predict(self, rows: list[Row]) -> Answers:
+    def predict(self, rows: Rows) -> Answers:
         """Answer the rows; see `Runtime.predict`."""
         results = self._session.run(self._wanted, self._feed(rows))
         predictions = np.asarray(results[0])
@@ -76,18 +75,18 @@ class OnnxRuntime:
             raise LoadFailed(f"the graph takes {unknown[0]!r}, which the signature does not name")
         return [positions[name] for name, _, _ in self._inputs]
 
-    def _feed(self, rows: list[Row]) -> dict[str, NDArray[Any]]:
+    def _feed(self, rows: Rows) -> dict[str, NDArray[Any]]:
         if self._columns is None:
             name, dtype, rank = self._inputs[0]
             array = _array(rows, dtype)
             return {name: array if rank > 1 else array.reshape(-1)}
         return {
-            name: _array([[row[column]] for row in rows], dtype)
-            for (name, dtype, _), column in zip(self._inputs, self._columns, strict=True)
+            name: _array(column(rows, at), dtype)
+            for (name, dtype, _), at in zip(self._inputs, self._columns, strict=True)
         }
 
 
-def _array(rows: list[Row], dtype: Any) -> NDArray[Any]:
+def _array(rows: Rows, dtype: Any) -> NDArray[Any]:
     if dtype is np.object_:
         rows = [[NULL_TEXT if value is None else value for value in row] for row in rows]
     return matrix(rows, dtype)

@@ -1,5 +1,6 @@
 """scikit-learn estimators from joblib or skops files: the only place that unpickles, and only what policy allowed."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +10,12 @@ import pandas as pd
 import skops.io
 from numpy.typing import NDArray
 
-from model_artifact.coercion import Row
 from model_artifact.signature import Feature, Layout, Output, Signature
 from model_service.errors import LoadFailed
 from model_service.runtimes.arrays import matrix
-from model_service.runtimes.base import Answers, unnamed_signature_error
+from model_service.runtimes.base import Answers, Rows, unnamed_signature_error
 from model_service.runtimes.forests import mean_of_trees
+from model_service.runtimes.linear import shortcut
 
 PREDICTS_MOST_PROBABLE = frozenset(
     {"DecisionTreeClassifier", "ExtraTreesClassifier", "LogisticRegression", "RandomForestClassifier"}
@@ -73,21 +74,26 @@ class SklearnRuntime:
 
     def __init__(self, estimator: Any, signature: Signature) -> None:
         self.signature = signature
+        self._build = partial(_BUILD[signature.layout], signature)
         self._predict = mean_of_trees(estimator, "predict")
-        if signature.has_probabilities:
-            self._predict_proba = mean_of_trees(estimator, "predict_proba")
-            self._classes = _classes_by_probability(estimator)
+        method = "predict_proba" if signature.has_probabilities else "predict"
+        self._asked = mean_of_trees(estimator, method)
+        self._shortcut = shortcut(estimator, method, signature, lambda rows: self._asked(self._build(rows)))
+        self._classes = _classes_by_probability(estimator) if signature.has_probabilities else None
 
-    def predict(self, rows: list[Row]) -> Answers:
+    def predict(self, rows: Rows) -> Answers:
         """Answer the rows; see `Runtime.predict`."""
-        data = _BUILD[self.signature.layout](self.signature, rows)
+        data = None
+        found = None if self._shortcut is None else self._shortcut(rows)
+        if found is None:
+            data = self._build(rows)
+            found = self._asked(data)
         if not self.signature.has_probabilities:
-            return Answers(np.asarray(self._predict(data)), None)
-        probabilities = self._predict_proba(data)
-        predictions = self._most_probable(probabilities)
+            return Answers(np.asarray(found), None)
+        predictions = self._most_probable(found)
         if predictions is None:
-            predictions = np.asarray(self._predict(data))
-        return Answers(predictions, probabilities)
+            predictions = np.asarray(self._predict(self._build(rows) if data is None else data))
+        return Answers(predictions, found)
 
     def _most_probable(self, probabilities: NDArray[Any]) -> NDArray[Any] | None:
         """The classes that `predict` would give, without computing everything twice; none where two are level."""
@@ -108,13 +114,13 @@ def _classes_by_probability(estimator: Any) -> NDArray[Any] | None:
     return classes if known and isinstance(classes, np.ndarray) and classes.ndim == 1 else None
 
 
-def _frame(signature: Signature, rows: list[Row]) -> pd.DataFrame:
-    columns = zip(*rows, strict=True)
-    data = {item.name: _series(item, list(values)) for item, values in zip(signature.inputs, columns, strict=True)}
+def _frame(signature: Signature, rows: Rows) -> pd.DataFrame:
+    columns = rows.T if isinstance(rows, np.ndarray) else [list(values) for values in zip(*rows, strict=True)]
+    data = {item.name: _series(item, values) for item, values in zip(signature.inputs, columns, strict=True)}
     return pd.DataFrame(data)
 
 
-def _series(feature: Feature, values: list[Any]) -> "pd.Series[Any]":
+def _series(feature: Feature, values: list[Any] | NDArray[Any]) -> "pd.Series[Any]":
     if feature.categories is not None and feature.dtype == "string":
         return pd.Series(pd.Categorical(values, categories=list(feature.categories)))
     if feature.dtype == "any":
@@ -126,7 +132,7 @@ def _series(feature: Feature, values: list[Any]) -> "pd.Series[Any]":
     return pd.Series(values, dtype=feature.dtype)
 
 
-def _matrix(signature: Signature, rows: list[Row]) -> NDArray[Any]:
+def _matrix(signature: Signature, rows: Rows) -> NDArray[Any]:
     kinds: set[str] = {feature.dtype for feature in signature.inputs}
     if "string" in kinds:
         return np.array([[np.nan if value is None else value for value in row] for row in rows], dtype=object)
@@ -135,7 +141,7 @@ def _matrix(signature: Signature, rows: list[Row]) -> NDArray[Any]:
     return matrix(rows, "float64" if nullable and not common.startswith("float") else common)
 
 
-def _vector(_: Signature, rows: list[Row]) -> list[Any]:
+def _vector(_: Signature, rows: Rows) -> list[Any]:
     return [row[0] for row in rows]
 
 

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from model_artifact.errors import ManifestInvalid
 from model_artifact.signature import Feature, Output, Rule, Signature
-from model_service.decoding import Decoders
+from model_service.decoding import COMPACT_ROWS, Decoders
 from model_service.errors import ServiceError
 from model_service.schema import Schema
 
@@ -193,6 +194,46 @@ def test_the_text_that_stands_for_null_is_refused_however_it_is_written(written:
     signature = Signature("other", "vector", (Feature("text", "string"),), (Output("prediction", "float64"),))
     for body in (f'{{"features": [{written}]}}', f'{{"text": {written}}}'):
         assert outcome(Schema(signature).decode_one, body.encode())["error"] == "invalid_input"
+
+
+NUMBERS = [token for token in TOKENS if token.strip("-+.0123456789eE") == ""]
+NUMERIC = ("int8", "int64", "uint64", "float32", "float64")
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(NUMERIC), st.booleans()), min_size=1, max_size=3),
+    st.lists(st.lists(st.sampled_from([*NUMBERS, "null"]), min_size=3, max_size=3), min_size=1, max_size=4),
+    st.booleans(),
+)
+@example([("int64", False), ("float64", False)], [["-0", "-0.0", "0"], ["9007199254740993", "1e22", "0"]], False)
+@example([("float32", False)], [["0.1", "0", "0"]], True)
+def test_many_rows_of_numbers_are_the_same_in_an_array(
+    kinds: list[tuple[Any, bool]], tokens: list[list[str]], named: bool
+) -> None:
+    inputs = tuple(Feature(f"x{at}", dtype, nullable=nullable) for at, (dtype, nullable) in enumerate(kinds))
+    signature = Signature("other", "frame", inputs, (Output("prediction", "float64"),))
+    rows = [values[: len(inputs)] for values in tokens] + [["1"] * len(inputs)] * COMPACT_ROWS
+    names = [f'"x{at}": ' if named else "" for at in range(len(inputs))]
+    start, end = "{}" if named else "[]"
+    written = [f'{{"features": {start}{", ".join(map(str.__add__, names, row))}{end}}}' for row in rows]
+    body = f'{{"requests": [{", ".join(written)}]}}'
+    compiled, rules = Schema(signature), by_rules(signature)
+
+    def decode(schema: Schema) -> Any:
+        return schema.values(schema.decode_many(body.encode(), 100))
+
+    assert outcome(decode, compiled) == outcome(decode, rules)
+
+
+@pytest.mark.parametrize(
+    ("first", "is_array"), [("1", True), ("-9007199254740991", True), ("9007199254740993", False), ("null", False)]
+)
+def test_numbers_that_an_array_of_float64_would_change_stay_as_they_are(first: str, is_array: bool) -> None:
+    inputs = Feature("a", "int64", nullable=True), Feature("b", "float64")
+    signature = Signature("other", "frame", inputs, (Output("prediction", "float64"),))
+    rows = [f'{{"features": [{first}, 0.5]}}', *['{"features": [1, 2]}'] * COMPACT_ROWS]
+    found = Decoders(signature).many(f'{{"requests": [{",".join(rows)}]}}'.encode())
+    assert isinstance(found, np.ndarray) is is_array
 
 
 @given(value=st.floats(allow_nan=False, allow_infinity=False))

@@ -8,29 +8,33 @@ from uuid import UUID
 from model_service.ids import make_id, make_ids
 
 
+def several(count: int) -> list[str]:
+    return [(beginning + end).decode() for beginning, ends in make_ids(count) for end in ends]
+
+
 def test_an_id_is_a_random_uuid() -> None:
-    for text in (make_id(), *make_ids(3)):
+    for text in (make_id(), *several(3)):
         identifier = UUID(text)
         assert (str(identifier), identifier.version, identifier.variant) == (text, 4, UUID(int=1 << 63).variant)
 
 
 def test_several_are_as_many_as_were_asked_for() -> None:
-    assert [len(set(make_ids(count))) for count in (0, 1, 100)] == [0, 1, 100]
+    assert [len(set(several(count))) for count in (0, 1, 100, 4096, 10_000)] == [0, 1, 100, 4096, 10_000]
 
 
 def test_threads_never_share_one() -> None:
     with ThreadPoolExecutor(8) as pool:
-        made = [text for texts in pool.map(lambda _: [make_id(), *make_ids(200)], range(50)) for text in texts]
+        made = [text for texts in pool.map(lambda _: [make_id(), *several(200)], range(50)) for text in texts]
     assert len(set(made)) == len(made) == 50 * 201
 
 
 def _send_ids(pipe: Connection) -> None:
-    pipe.send(make_ids(1000))
+    pipe.send(several(1000))
 
 
 def test_forked_processes_never_share_one() -> None:
     context = multiprocessing.get_context("fork")
-    made = make_ids(1000)
+    made = several(1000)
     pipes = []
     for _ in range(3):
         ours, theirs = context.Pipe(duplex=False)
@@ -40,6 +44,6 @@ def test_forked_processes_never_share_one() -> None:
     for pipe, child in pipes:
         made += pipe.recv()
         child.join()
-    made += make_ids(1000)
+    made += several(1000)
     assert len(set(made)) == 5000
     assert len({text[:24] for text in made}) == 4  # each process has its own random half
