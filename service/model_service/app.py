@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from fastapi import FastAPI
-from opentelemetry.trace import NoOpTracer
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
@@ -16,6 +15,7 @@ from model_artifact import __version__
 from model_service import openapi
 from model_service.access.gate import Gate
 from model_service.access.layer import access_layers
+from model_service.access.lockout import Lockout
 from model_service.access.routes import access_routers
 from model_service.admin.app import create_admin_app
 from model_service.api import health, page, predict
@@ -61,6 +61,7 @@ class Place:
         loaded: what was loaded before the fork.
         leave: ends the process, for a worker that cannot answer any more.
         buckets: of the rate limits, where there are any.
+        lockout: who brought wrong credentials, where any are asked for.
     """
 
     board: Board
@@ -70,6 +71,7 @@ class Place:
     loaded: Preloaded | None = None
     leave: Callable[[], Any] = bool
     buckets: Buckets | None = None
+    lockout: Lockout | None = None
 
     @classmethod
     def alone(cls) -> "Place":
@@ -93,12 +95,11 @@ def create_app(settings: Settings | None = None, place: Place | None = None) -> 
         set_up_logging(settings.log_level)
     place = place or Place.alone()
     provider = make_provider()
-    tracer = provider.get_tracer(__name__) if provider else NoOpTracer()
     metrics = Metrics(place.series, place.slot, settings.latency_buckets)
-    registry = Registry(settings, metrics, tracer, lambda reason: _give_up(place, reason))
+    registry = Registry(settings, metrics, provider, lambda reason: _give_up(place, reason))
     predictor = Predictor(registry, settings, metrics)
     shared = SharedBuckets(settings.limits, metrics) if settings.limits.rules and settings.limits.redis_url else None
-    gate = Gate(settings.access, settings.admin.token_file) if settings.access.on else None
+    gate = Gate(settings.access, settings.admin.token_file, place.lockout) if settings.access.on else None
     rates = make_rates(settings.limits.rules, place.buckets, shared, lambda: registry.default_name)
     lines = LineLog("model_service.access", access_line)
     app = Service(
@@ -112,7 +113,7 @@ def create_app(settings: Settings | None = None, place: Place | None = None) -> 
         exception_handlers={ServiceError: on_service_error, HTTPException: on_http_error, Exception: on_failure},
     )
     app.surround(
-        Middleware(RequestLog, metrics=metrics, lines=lines),
+        Middleware(RequestLog, metrics=metrics, lines=lines, template_of=app.template_of),
         Middleware(Tracing, provider=provider),
         Middleware(DrainNotice, board=place.board, slot=place.slot),
         *http_layers(settings),
@@ -124,9 +125,9 @@ def create_app(settings: Settings | None = None, place: Place | None = None) -> 
     sinks = make_sinks(settings, place.series, place.ledger)
     pushers = [Pusher(sink, totals, place.board, place.slot) for sink in sinks]
     control = Control(settings, place.board, place.slot, registry)
-    admin = create_admin_app(settings, control.commands, metrics, lines) if settings.admin.port else None
+    admin = create_admin_app(settings, control.commands, metrics, lines, place.lockout) if settings.admin.port else None
     traces = Beginnings(provider)
-    express = Express(registry, settings, metrics, lines, traces, place.board, place.slot, gate, rates)
+    express = Express(registry, settings, metrics, lines, traces, provider, place.board, place.slot, gate, rates)
     parts = {
         "express": express if all_requests_may_be_plain(settings) else None,
         "settings": settings,
@@ -143,8 +144,7 @@ def create_app(settings: Settings | None = None, place: Place | None = None) -> 
     }
     for name, part in (parts | {"place": place, "board": place.board, "totals": totals}).items():
         setattr(app.state, name, part)
-    for router in (*ROUTERS, *access_routers(settings.access)):
-        app.include_router(router)
+    app.include(*ROUTERS, *access_routers(settings.access))
     app.openapi = lambda: openapi.describe(app)  # type: ignore[method-assign]
     return app
 

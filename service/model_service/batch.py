@@ -3,13 +3,16 @@
 import asyncio
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from model_artifact.coercion import Row
+import numpy as np
+from numpy.typing import NDArray
+from opentelemetry.trace import SpanContext
+
 from model_service.errors import DeadlineExceeded
-from model_service.telemetry.batches import Spanned
+from model_service.runtimes.base import Rows
 
 
 class WrongRowCount(Exception):
@@ -37,12 +40,25 @@ class Limits:
     stuck_seconds: float
 
 
+Scores = list[list[float]] | NDArray[np.float64]
+
+
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """Answers to the rows of a call as plain values: a prediction each, and its probabilities where there are any."""
+    """Answers to the rows of a call as plain values: a prediction each, and its probabilities where there are any.
+
+    Those of many rows are left in an array (rows, classes) of float64.
+    """
 
     predictions: list[Any]
-    probabilities: list[list[float]] | None
+    probabilities: Scores | None
+
+
+def joined(parts: Sequence[Answered]) -> Answered:
+    """The answers of several calls, which a request with more rows than a call may have was divided into."""
+    predictions = [value for part in parts for value in part.predictions]
+    scores = [part.probabilities for part in parts if part.probabilities is not None]
+    return Answered(predictions, np.concatenate(scores) if scores else None)
 
 
 Part = tuple[Answered, int]
@@ -55,12 +71,12 @@ class Item(ABC):
     Args:
         rows: of the request, coerced.
         deadline: by `time.perf_counter`.
-        span: the request's server span when it is traced.
+        span: the request's server span when it is sampled.
     """
 
     __slots__ = ("deadline", "queued", "rows", "span")
 
-    def __init__(self, rows: list[Row], deadline: float, span: Spanned = None) -> None:
+    def __init__(self, rows: Rows, deadline: float, span: SpanContext | None = None) -> None:
         self.rows, self.deadline, self.span = rows, deadline, span
         self.queued = time.perf_counter()
 
@@ -86,7 +102,9 @@ class Awaited(Item):
 
     __slots__ = ("_gone", "_watch", "future")
 
-    def __init__(self, rows: list[Row], deadline: float, gone: Callable[[], Awaitable[None]], span: Spanned) -> None:
+    def __init__(
+        self, rows: Rows, deadline: float, gone: Callable[[], Awaitable[None]], span: SpanContext | None
+    ) -> None:
         super().__init__(rows, deadline, span)
         self.future: asyncio.Future[Part] = asyncio.get_running_loop().create_future()
         self._gone = gone

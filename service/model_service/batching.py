@@ -12,14 +12,17 @@ import math
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 
-from model_artifact.coercion import Row
-from model_service.batch import Answered, Awaited, Item, Limits, Part, WrongRowCount, too_late
+from opentelemetry.trace import SpanContext
+
+from model_service.batch import Answered, Awaited, Item, Limits, Part, WrongRowCount, joined, too_late
 from model_service.errors import ClientLeft, ModelNotReady, Overloaded, PredictionFailed, ServiceError
-from model_service.telemetry.batches import BatchTelemetry, Spanned
+from model_service.runtimes import arrays
+from model_service.runtimes.base import Rows
+from model_service.telemetry.batches import BatchTelemetry
 
 TICK_SECONDS = 0.01
 """How often deadlines and departed clients are looked for while a call runs in the thread, or a window is open."""
@@ -28,18 +31,28 @@ RATE_WEIGHT = 0.2
 MAX_RETRY_AFTER = 60
 
 log = logging.getLogger(__name__)
-Predict = Callable[[list[Row]], Answered]
+Predict = Callable[[Rows], Answered]
 
 
 class Batcher:
-    """The queue in front of one loaded version."""
+    """The queue in front of one loaded version.
+
+    Attributes:
+        limits: as they were given; a version that is asked too keeps off the event loop whatever they say.
+        executor: one thread, for calls that are not made on the event loop.
+    """
 
     def __init__(
-        self, predict: Predict, limits: Limits, telemetry: BatchTelemetry, on_dead: Callable[[str], None]
+        self,
+        predict: Predict,
+        limits: Limits,
+        telemetry: BatchTelemetry,
+        on_dead: Callable[[str], None],
+        executor: Executor | None = None,
     ) -> None:
         self._predict, self._limits, self._telemetry, self._on_dead = predict, limits, telemetry, on_dead
-        self._own_limits = limits
-        self._executor = ThreadPoolExecutor(1, "predict")
+        self.limits = limits
+        self.executor = executor or ThreadPoolExecutor(1, "predict")
         self._queue: deque[Item] = deque()
         self._running: list[Item] = []
         self._running_since = 0.0
@@ -50,7 +63,7 @@ class Batcher:
         self._dead = False
 
     async def submit(
-        self, rows: list[Row], deadline: float, gone: Callable[[], Awaitable[None]], span: Spanned = None
+        self, rows: Rows, deadline: float, gone: Callable[[], Awaitable[None]], span: SpanContext | None = None
     ) -> Part:
         """Answer rows in a batch with whatever else waits.
 
@@ -58,7 +71,7 @@ class Batcher:
             rows: of one request, coerced; more than a call takes are answered in several calls.
             deadline: by `time.perf_counter`.
             gone: awaits the client's departure; it is asked only when the request has to wait.
-            span: the request's server span when it is traced.
+            span: the request's server span when it is sampled.
 
         Raises:
             Overloaded: more rows wait than may, or the wait would outlast the deadline.
@@ -96,15 +109,15 @@ class Batcher:
 
     def run(self, job: Callable[[], None]) -> Future[None]:
         """Have the version's thread do something between the calls of requests."""
-        return self._executor.submit(job)
+        return self.executor.submit(job)
 
     def stay_in_thread(self, stay: bool) -> None:
         """Make every call in the version's thread, however cheap; a change takes effect with the next call."""
-        self._limits = replace(self._own_limits, inline_rows=0) if stay else self._own_limits
+        self._limits = replace(self.limits, inline_rows=0) if stay else self.limits
 
     def close(self, *, wait: bool = True) -> None:
         """Stop the thread, and let the running call finish where it may be waited for."""
-        self._executor.shutdown(wait=wait)
+        self.executor.shutdown(wait=wait)
 
     def _admit(self, rows: int, deadline: float) -> None:
         if self._dead:
@@ -189,7 +202,7 @@ class Batcher:
     def _start(self, batch: list[Item], rows: int) -> None:
         loop = asyncio.get_running_loop()
         self._running_since = time.perf_counter()
-        call = loop.run_in_executor(self._executor, self._call, batch)
+        call = loop.run_in_executor(self.executor, self._call, batch)
         call.add_done_callback(lambda done: self._finish(batch, done, rows))
         loop.call_later(TICK_SECONDS, self._tick, batch)
 
@@ -204,12 +217,12 @@ class Batcher:
     def _call(self, batch: list[Item]) -> "_Outcome":
         """Answer a batch, in halves where it raises, so that one bad row fails alone; on the loop or in the thread."""
         started = time.perf_counter()
-        with self._telemetry.calling(batch):
+        with self._telemetry.calling(batch) as call:
             answers = self._attempt(batch)
-        return _Outcome(answers, started, time.perf_counter())
+        return _Outcome(answers, call, started, time.perf_counter())
 
     def _attempt(self, batch: list[Item]) -> list[Part | ServiceError]:
-        rows = [row for item in batch for row in item.rows] if len(batch) > 1 else batch[0].rows
+        rows = arrays.joined([item.rows for item in batch])
         try:
             answered = self._in_calls(rows)
         except WrongRowCount as error:
@@ -223,20 +236,18 @@ class Batcher:
             return [PredictionFailed("the model could not answer this input; the cause is in the server's log")]
         return _split(answered, batch)
 
-    def _in_calls(self, rows: list[Row]) -> Answered:
+    def _in_calls(self, rows: Rows) -> Answered:
         limit = self._limits.batch_rows
         if len(rows) <= limit:
             return self._predict(rows)
         parts = [self._predict(rows[start : start + limit]) for start in range(0, len(rows), limit)]
-        predictions = [value for part in parts for value in part.predictions]
-        scores = [row for part in parts for row in part.probabilities or ()]
-        return Answered(predictions, scores or None)
+        return joined(parts)
 
     def _settle(self, batch: list[Item], outcome: "_Outcome", rows: int) -> None:
         rate = rows / max(outcome.ended - outcome.started, 1e-9)
         weight = RATE_WEIGHT if self._rows_per_second else 1.0
         self._rows_per_second += weight * (rate - self._rows_per_second)
-        self._telemetry.ended(batch, outcome.started, outcome.ended)
+        self._telemetry.ended(batch, outcome.call, outcome.started, outcome.ended)
         for item, answer in zip(batch, outcome.answers, strict=True):
             if isinstance(answer, ServiceError):
                 item.fail(answer)
@@ -271,6 +282,7 @@ class Batcher:
 @dataclass(frozen=True, slots=True)
 class _Outcome:
     answers: list[Part | ServiceError]
+    call: SpanContext | None
     started: float
     ended: float
 

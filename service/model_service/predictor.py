@@ -11,11 +11,12 @@ from opentelemetry.trace import Span
 
 from model_artifact.coercion import Row, show
 from model_service.answers import BatchPrediction
-from model_service.batch import too_late
+from model_service.batch import Part, too_late
 from model_service.errors import ClientLeft, ServiceError
 from model_service.hooks import Hooks
 from model_service.jsontext import dumps, loads
 from model_service.registry import Registry
+from model_service.runtimes.base import Rows
 from model_service.schema import requests_of
 from model_service.settings import Settings
 from model_service.shadow import Mirrored
@@ -129,7 +130,7 @@ class Predictor:
     async def _answer(self, body: bytes, version: Version, call: Call, deadline: float, *, many: bool) -> bytes:
         started = time.perf_counter()
         if version.hooks is not None:
-            rows = await _in_time(self._through(version.hooks, body, version, many=many), deadline)
+            rows: Rows = await _in_time(self._through(version.hooks, body, version, many=many), deadline)
         elif many:
             rows = version.schema.decode_many(body, self._max_rows)
         else:
@@ -137,29 +138,35 @@ class Predictor:
         version.input.observe(time.perf_counter() - started)
         if self._logged:
             call.known["inputs"] = self._shown(rows, version)
-        part = await version.batcher.submit(rows, deadline, call.gone, call.span)
+        span = call.span.get_span_context() if call.span is not None else None
+        part = await version.batcher.submit(rows, deadline, call.gone, span)
         answered = time.perf_counter()
-        predictions: list[Any] = version.writer.predictions(part, len(rows))
         if version.hooks is not None:
-            edited = asyncio.to_thread(version.hooks.after, msgspec.to_builtins(predictions))
-            predictions = await _in_time(edited, deadline)
-        if many:
-            content = dumps(BatchPrediction(predictions, len(rows), time.perf_counter() - started))
+            edited = await _in_time(self._edited(version.hooks, version, part, len(rows)), deadline)
+            content = dumps(BatchPrediction(edited, len(rows), answered - started) if many else edited[0])
+        elif many:
+            content = version.writer.many(part, len(rows), answered - started)
         else:
-            content = dumps(predictions[0])
+            content = version.writer.one(part)
         version.output.observe(time.perf_counter() - answered)
-        if self._registry.mirrors:
-            self._registry.mirror(Mirrored(body, many, version, part, len(rows)))
+        mirror = self._registry.mirrors.get(version.name)
+        if mirror is not None and mirror.wants(version):
+            mirror.offer(Mirrored(body, many, version, part, len(rows)))
         return content
 
     async def _through(self, hooks: Hooks, body: bytes, version: Version, *, many: bool) -> list[Row]:
         values = requests_of(loads(body), self._max_rows) if many else [loads(body)]
         return version.schema.decode(await asyncio.to_thread(hooks.before, values))
 
-    def _shown(self, rows: list[Row], version: Version) -> list[dict[str, str]]:
+    async def _edited(self, hooks: Hooks, version: Version, part: Part, rows: int) -> list[dict[str, Any]]:
+        answers = msgspec.to_builtins(version.writer.predictions(part, rows))
+        return await asyncio.to_thread(hooks.after, answers)
+
+    def _shown(self, rows: Rows, version: Version) -> list[dict[str, str]]:
         names = version.schema.signature.names
         wanted = [(name, names.index(name)) for name in self._logged if name in names]
-        return [{name: show(row[index]) for name, index in wanted} for row in rows[:LOGGED_ROWS]]
+        values = version.schema.values(rows[:LOGGED_ROWS])
+        return [{name: show(row[index]) for name, index in wanted} for row in values]
 
 
 async def _in_time(work: Coroutine[Any, Any, Answer], deadline: float) -> Answer:

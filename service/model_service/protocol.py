@@ -92,6 +92,10 @@ class GuardedProtocol(HttpToolsProtocol):
         app_state: uvicorn's.
         guard: the limits.
         express: takes plain requests; without it, all of them go to the application.
+
+    Attributes:
+        shown: what access control keeps of this connection.
+        standing: what the express way does.
     """
 
     def __init__(
@@ -106,6 +110,8 @@ class GuardedProtocol(HttpToolsProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self._guard, self._express = guard, express
+        self.shown: Any = None
+        self.standing: Any = None
         self._plain: Arriving | None = None
         self._refusal: ServiceError = MalformedRequest("the request is not HTTP/1.1")
         self._arriving = False

@@ -17,6 +17,7 @@ from gunicorn.errors import HaltServer
 from gunicorn.glogging import Logger
 
 from model_service import tls
+from model_service.access.lockout import Lockout
 from model_service.app import Place, create_app
 from model_service.board import Board, State
 from model_service.errors import EXIT_LOAD_FAILED, LoadFailed
@@ -61,6 +62,7 @@ class Server(BaseApplication):  # type: ignore[misc]
         self._series = SharedSeries(len(self._board.slots))
         self._ledger = SharedSeries(1)
         self._buckets = Buckets() if settings.limits.rules else None
+        self._lockout = Lockout() if settings.access.on or settings.admin.port else None
         self._loaded: Preloaded | None = None
         super().__init__()
 
@@ -96,7 +98,7 @@ class Server(BaseApplication):  # type: ignore[misc]
     def build(self, slot: int, leave: Callable[[], None]) -> FastAPI:
         """The application of one worker."""
         shared = self._board, self._series, self._ledger
-        return create_app(self._settings, Place(*shared, slot, self._loaded, leave, self._buckets))
+        return create_app(self._settings, Place(*shared, slot, self._loaded, leave, self._buckets, self._lockout))
 
     def run(self) -> None:
         """Serve; raises SystemExit when it ends, with the reason as the last line when the model cannot be served."""

@@ -3,24 +3,23 @@
 import logging
 import time
 from collections.abc import Callable
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import Literal
 
-from opentelemetry.trace import Tracer
-
-from model_artifact.coercion import Row
 from model_service import loading, memory, proving
 from model_service.answers import Writer, plain
 from model_service.batch import Answered, Limits, WrongRowCount
 from model_service.batching import Batcher
 from model_service.hooks import Hooks
 from model_service.loading import Loaded
-from model_service.runtimes.base import Runtime
+from model_service.runtimes.base import Rows, Runtime
 from model_service.schema import Schema
 from model_service.scores import ScoreCounter
 from model_service.settings import Settings
 from model_service.telemetry.batches import BatchTelemetry
 from model_service.telemetry.metrics import Histogram, Metrics
+from model_service.telemetry.spans import Provider
 from model_service.traffic.document import Key
 
 Variant = Literal["default", "candidate", "named"]
@@ -42,7 +41,7 @@ class Version:
     loaded: Loaded
     schema: Schema
     writer: Writer
-    predict: Callable[[list[Row]], Answered]
+    predict: Callable[[Rows], Answered]
     batcher: Batcher
     hooks: Hooks | None
     input: Histogram
@@ -81,14 +80,14 @@ class Maker:
     Args:
         settings: of the service.
         metrics: of the worker.
-        tracer: of the worker.
+        provider: of the traces, where there are any.
         on_dead: is told the version and the reason when one has stopped answering.
     """
 
     def __init__(
-        self, settings: Settings, metrics: Metrics, tracer: Tracer, on_dead: Callable[[Key, str], None]
+        self, settings: Settings, metrics: Metrics, provider: Provider | None, on_dead: Callable[[Key, str], None]
     ) -> None:
-        self._settings, self._metrics, self._tracer, self._on_dead = settings, metrics, tracer, on_dead
+        self._settings, self._metrics, self._provider, self._on_dead = settings, metrics, provider, on_dead
 
     def load(self, key: Key, preloaded: Loaded | None = None) -> Version:
         """Load a published version, where it is not yet, and prove it.
@@ -117,8 +116,20 @@ class Maker:
         inline_rows = proving.replay(loaded.bundle, runtime, schema, loaded.hooks)
         grown = max(0, memory.anonymous() - before)
         log.info("%s version %s is proven; calls of up to %d rows run on the event loop", name, version, inline_rows)
+        return self._assemble(loaded, schema, self._limits(inline_rows), loaded.bytes + grown)
+
+    def again(self, version: Version) -> Version:
+        """A proven version with a queue and instruments of its own, in the same thread."""
+        batcher = version.batcher
+        return self._assemble(version.loaded, version.schema, batcher.limits, version.bytes, batcher.executor)
+
+    def _assemble(
+        self, loaded: Loaded, schema: Schema, limits: Limits, size: int, executor: Executor | None = None
+    ) -> Version:
+        runtime, manifest = loaded.runtime, loaded.bundle.manifest
+        name, version = manifest.name, manifest.version
         predict = _caller(runtime, ScoreCounter(loaded.bundle, runtime.signature, self._metrics))
-        telemetry = BatchTelemetry(self._metrics, self._tracer, name, version)
+        telemetry = BatchTelemetry(self._metrics, self._provider, name, version)
         return Version(
             name=name,
             version=version,
@@ -127,12 +138,12 @@ class Maker:
             writer=Writer(runtime.signature, name, version),
             predict=predict,
             batcher=Batcher(
-                predict, self._limits(inline_rows), telemetry, lambda reason: self._on_dead((name, version), reason)
+                predict, limits, telemetry, lambda reason: self._on_dead((name, version), reason), executor
             ),
             hooks=loaded.hooks,
             input=self._metrics.histogram("model_compute_input_duration_seconds", name, version),
             output=self._metrics.histogram("model_compute_output_duration_seconds", name, version),
-            bytes=loaded.bytes + grown,
+            bytes=size,
         )
 
     def _limits(self, inline_rows: int) -> Limits:
@@ -147,8 +158,8 @@ class Maker:
         )
 
 
-def _caller(runtime: Runtime, scores: ScoreCounter) -> Callable[[list[Row]], Answered]:
-    def call(rows: list[Row]) -> Answered:
+def _caller(runtime: Runtime, scores: ScoreCounter) -> Callable[[Rows], Answered]:
+    def call(rows: Rows) -> Answered:
         answers = runtime.predict(rows)
         probabilities = answers.probabilities
         if len(answers) != len(rows) or (probabilities is not None and len(probabilities) != len(rows)):

@@ -11,7 +11,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import uvicorn
 from uvicorn_worker import UvicornWorker
 
+from model_service.api.rehearsal import rehearse
 from model_service.app import load_model
 from model_service.board import State
 from model_service.errors import EXIT_LOAD_FAILED, LoadFailed
@@ -52,10 +53,15 @@ class DrainingServer(uvicorn.Server):
     """On SIGTERM goes on answering, no longer ready, until load balancers have noticed; then finishes and exits 0."""
 
     def __init__(
-        self, config: uvicorn.Config, admin: uvicorn.Config | None, delay: float, begin_drain: Callable[[], None]
+        self,
+        config: uvicorn.Config,
+        admin: uvicorn.Config | None,
+        rehearse: Callable[[], Awaitable[None]],
+        delay: float,
+        begin_drain: Callable[[], None],
     ) -> None:
         super().__init__(config)
-        self._admin, self._delay = admin, delay
+        self._admin, self._rehearse, self._delay = admin, rehearse, delay
         self._begin_drain = begin_drain
         self._draining = False
 
@@ -73,6 +79,7 @@ class DrainingServer(uvicorn.Server):
         """Listen; on the second socket, which is the admin port's, with an application of its own."""
         public, others = (sockets or [])[:1], (sockets or [])[1:]
         await super().startup(public)
+        await self._rehearse()
         if self._admin is None:
             return
         make: Callable[..., asyncio.Protocol] = self._admin.http_protocol_class
@@ -135,11 +142,13 @@ class ServiceWorker(UvicornWorker):  # type: ignore[misc]
         settings, board = self.wsgi.state.settings, self.wsgi.state.board
         self.config.app = self.wsgi
         admin = self._admin_config()  # before the next line: nothing is predicted on that port
-        self.config.http = partial(self.config.http, express=self.wsgi.state.express)
+        express, connect = self.wsgi.state.express, self.config.http
+        self.config.http = partial(connect, express=express)
         self.config.proxy_headers = bool(settings.trusted_proxies)
         self.config.timeout_graceful_shutdown = math.ceil(settings.request_timeout_seconds)
         drain = partial(board.write, self.slot, State.DRAINING)
-        server = DrainingServer(self.config, admin, settings.drain_delay_seconds, drain)
+        rehearsal = partial(rehearse, express, connect)
+        server = DrainingServer(self.config, admin, rehearsal, settings.drain_delay_seconds, drain)
         # What the master sends on Ctrl-C; the base class's handler would leave uvicorn running.
         asyncio.get_running_loop().add_signal_handler(signal.SIGQUIT, server.stop_now)
         await server.serve(sockets=self.sockets)

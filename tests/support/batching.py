@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 import uvloop
-from opentelemetry.trace import NoOpTracer
 from prometheus_client.parser import text_string_to_metric_families
 
 from model_artifact.coercion import Row
@@ -111,7 +110,7 @@ class Bench:
         self._series = SharedSeries(len(self._board.slots))
         metrics = Metrics(self._series, 0, BUCKETS)
         self.deaths: list[str] = []
-        self.telemetry = telemetry(metrics, NoOpTracer(), "m", "1")
+        self.telemetry = telemetry(metrics, None, "m", "1")
         self.batcher = Batcher(model, Limits(**given | limits), self.telemetry, self.deaths.append)
 
     async def submit(

@@ -10,6 +10,8 @@ from typing import Any
 import joblib
 from skl2onnx import to_onnx
 from skl2onnx.common.data_types import DoubleTensorType
+from sklearn.datasets import load_iris
+from sklearn.tree import DecisionTreeClassifier
 
 from model_artifact.digests import sha256_file
 from model_artifact.manifest import FileEntry, Format, Manifest, write_manifest
@@ -43,6 +45,13 @@ def write_bare(root: Path, estimator: Any, name: str = "model", version: str = "
     manifest = Manifest(name, version, "2026-01-01T00:00:00Z", (entry,), formats, origin="fetched")
     (directory / "manifest.json").write_bytes(write_manifest(manifest))
     return directory
+
+
+def write_iris(root: Path) -> Path:
+    """A bare file of a small tree on the iris data, as the model `iris`; gives the root."""
+    data = load_iris()
+    write_bare(root, DecisionTreeClassifier(max_depth=2).fit(data.data, data.target), name="iris")
+    return root
 
 
 def iris_signature(layout: Any = "matrix") -> Signature:

@@ -3,7 +3,16 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from benchmarks.serving.figures import Figure
-from benchmarks.serving.timings import access, batching_off, collector_gone, first_request, large_json, overload, soak
+from benchmarks.serving.timings import (
+    access,
+    batching_off,
+    collector_gone,
+    first_request,
+    large_json,
+    overload,
+    shadow,
+    soak,
+)
 from benchmarks.serving.timings.stage import Stage
 
 TIMINGS: Mapping[str, Callable[[Stage], Sequence[Figure]]] = {
@@ -13,5 +22,6 @@ TIMINGS: Mapping[str, Callable[[Stage], Sequence[Figure]]] = {
     "collector-gone": collector_gone.measure,
     "overload": overload.measure,
     "access": access.measure,
+    "shadow": shadow.measure,
     "soak": soak.measure,
 }

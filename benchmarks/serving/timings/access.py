@@ -1,10 +1,11 @@
 """What asking who it is, and how often, costs a request: an API key, a token seen before, a limit of rates."""
 
+import contextlib
 import http.client
 import json
 import tempfile
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
@@ -24,6 +25,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 NAME, SECRET = "bench", "a-secret-of-the-benchmark"
+PAIRS = 3
 RULES = json.dumps([{"per": "address", "rate": "1000000/second"}])
 
 Headers = Mapping[str, str]
@@ -38,14 +40,17 @@ class Way:
 
 
 def measure(stage: Stage) -> Sequence[Figure]:
-    """Throughput that each takes, in percent of that without any, as the median of rounds."""
+    """Throughput that each takes, in percent of that without any, as the median of pairs of loads.
+
+    A server with it and one without run side by side and are loaded in turn: what the machine does, it does to both.
+    """
     with tempfile.TemporaryDirectory(prefix="modelport-access-") as folder:
         ways = _ways(Path(folder))
         taken: dict[str, list[float]] = defaultdict(list)
         for _ in range(stage.rounds):
-            alone = _rps(stage, Way({}))
             for name, way in ways.items():
-                taken[name].append((1 - _rps(stage, way) / alone) * 100)
+                with _serving(stage, Way({})) as alone, _serving(stage, way) as asking:
+                    taken[name] += [_taken(stage, alone, asking) for _ in range(PAIRS)]
     return [
         Figure(f"ONNX, logistic: throughput taken by {name}", median(seen), "%", "<", 5) for name, seen in taken.items()
     ]
@@ -83,15 +88,20 @@ def _token(server: Server) -> Headers:
     return {"Authorization": f"Bearer {json.loads(body)['access_token']}"}
 
 
-def _rps(stage: Stage, way: Way) -> float:
+@contextlib.contextmanager
+def _serving(stage: Stage, way: Way) -> Iterator[Server]:
     subject = stage.subjects["logistic"]
-    with running(
-        modelport.ONNX, subject, stage.collector, extra=way.settings, ready=answers.is_healthy
-    ) as server:  # fmt: skip
+    with running(modelport.ONNX, subject, stage.collector, extra=way.settings, ready=answers.is_healthy) as server:
         headers = way.headers(server)
 
         def ask(model: str, rows: Sequence[Row]) -> Ask:
             return replace(modelport.ask(model, rows), headers=headers)
 
         server.contender = replace(server.contender, ask=ask)
-        return race.measure(server, MAIN, stage.seconds).rps
+        yield server
+
+
+def _taken(stage: Stage, alone: Server, asking: Server) -> float:
+    """Percent of the throughput."""
+    seconds = stage.seconds / PAIRS
+    return (1 - race.measure(asking, MAIN, seconds).rps / race.measure(alone, MAIN, seconds).rps) * 100

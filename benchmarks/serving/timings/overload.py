@@ -1,7 +1,7 @@
 """Three times what the server can do: what it takes must be in time, and what it does not take must be told at once.
 
-Batches are capped, so that one core can offer three times the capacity; the forest under scikit-learn makes the model,
-and not HTTP, what is short. The queue is sized for the deadline, as docs/serving.md advises.
+Batches of the forest under scikit-learn are capped at one row: the model, and not HTTP, is what is short, and one core
+can offer three times the capacity. The queue is sized for the deadline, as docs/serving.md advises.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from benchmarks.serving.server import Server, running
 from benchmarks.serving.timings.stage import Stage
 
 DEADLINE_MS = 1000
-SETTINGS = {"MODELPORT_BATCH_MAX_ROWS": "8", "MODELPORT_QUEUE_MAX_ROWS": "512"}
+SETTINGS = {"MODELPORT_BATCH_MAX_ROWS": "1", "MODELPORT_QUEUE_MAX_ROWS": "512"}
 SHED = (429, 503)
 TIMES = 3
 

@@ -8,60 +8,37 @@ is one source for every refusal, and tests hold the answers of both ways against
 
 import logging
 import time
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
 
-from opentelemetry.trace import format_trace_id
+from opentelemetry.trace import SpanContext, format_trace_id
 
-from model_artifact.coercion import Row
-from model_service.answers import BatchPrediction
+from model_service.api.predict import TIMEOUT, seconds_of
+from model_service.api.standing import Gate, Headers, Rates, find_out
 from model_service.batch import Item, Part
 from model_service.board import Board
-from model_service.errors import FAILURE, ClientLeft, ServiceError
+from model_service.errors import FAILURE, ClientLeft, InvalidInput, ServiceError
 from model_service.jsontext import dumps
 from model_service.protocol import Arriving, GuardedProtocol
 from model_service.registry import Registry
+from model_service.runtimes.base import Rows
 from model_service.settings import Settings
-from model_service.shadow import Mirrored
+from model_service.shadow import Mirror, Mirrored
 from model_service.telemetry.logs import LineLog
 from model_service.telemetry.metrics import Histogram, Metrics
 from model_service.telemetry.requests import CLIENT_CLOSED_REQUEST, request_id_of
-from model_service.telemetry.tracing import Beginnings, about, end, traceparent
+from model_service.telemetry.spans import Provider
+from model_service.telemetry.tracing import Beginnings, about, finished, traceparent
 from model_service.versions import Lane
 
 PATHS = {b"/predict": False, b"/predict/batch": True}
 """And whether a body holds many rows."""
 ASKING = frozenset({
-    b"content-encoding", b"expect", b"transfer-encoding", b"upgrade", b"x-request-timeout-ms",
+    b"content-encoding", b"expect", b"transfer-encoding", b"upgrade",
 })  # fmt: skip
 """Headers that ask for more than a plain answer."""
 
 log = logging.getLogger(__name__)
-Headers = Mapping[bytes, bytes]
-
-
-class Someone(Protocol):
-    """Who sends a request, as access control found out: `quick` holds what they may do without a second look."""
-
-    @property
-    def name(self) -> str: ...  # noqa: D102
-    @property
-    def quick(self) -> Collection[str]: ...  # noqa: D102
-
-
-class Gate(Protocol):
-    """Access control, as far as it need not wait."""
-
-    def known(self, headers: Headers) -> Someone | None:
-        """Who sends a request; none where only the layer can find out."""
-
-
-class Rates(Protocol):
-    """The limits of rates, as far as they need not wait."""
-
-    def take(self, scope: dict[str, Any], path: str, now: float) -> Iterable[tuple[bytes, bytes]] | None:
-        """Charge a request and return what the client is told; none where only the layer can, or must refuse it."""
 
 
 @dataclass(eq=False)
@@ -73,7 +50,8 @@ class Express:
         settings: of the service.
         metrics: of this worker.
         lines: takes the access lines.
-        traces: begins those of the requests that are sampled.
+        traces: says which requests are sampled.
+        provider: takes their spans.
         board: says whether this worker is leaving; its clients are told so on the ordinary way.
         slot: of this worker on the board.
         gate: knows who may predict; without it, everybody may.
@@ -85,6 +63,7 @@ class Express:
     metrics: Metrics
     lines: LineLog
     traces: Beginnings
+    provider: Provider | None
     board: Board
     slot: int
     gate: Gate | None = None
@@ -94,6 +73,7 @@ class Express:
         self._max_body, self._max_rows = self.settings.max_body_bytes, self.settings.max_batch_rows
         self._seconds = self.settings.request_timeout_seconds
         self._asking = ASKING | self.traces.continued_by
+        self._asks = self.gate is not None or self.rates is not None
         self._active = self.metrics.gauge("http_server_active_requests")
         self._in_flight = self.metrics.gauge("model_requests_in_flight")
         self._http: dict[tuple[bytes, int], Histogram] = {}
@@ -111,7 +91,7 @@ class Express:
             return None
         principal = None
         if self.gate is not None:
-            principal = self.gate.known(headers)
+            principal = self.gate.known(headers, connection)
             if principal is None or "predict" not in principal.quick:
                 return None
         return Arriving(connection, url, headers, principal, self.traces.draw(), time.perf_counter())
@@ -119,17 +99,21 @@ class Express:
     def begin(self, arrived: Arriving) -> "PlainRequest | None":
         """Queue a request, unless it turns out not to be plain."""
         lane = self.registry.plain or self.registry.find(None, None, arrived.headers)
-        if lane is None or lane.version.hooks is not None:
+        seconds = self._seconds if TIMEOUT not in arrived.headers else self._asked_for(arrived.headers)
+        if lane is None or lane.version.hooks is not None or seconds is None:
             return None
-        rows = self._decode(b"".join(arrived.pieces), lane, many=PATHS[arrived.url])
+        body = b"".join(arrived.pieces)
+        rows = self._decode(body, lane, many=PATHS[arrived.url])
         if rows is None:
             return None
-        kind = MirroredRequest if self.registry.mirrors else PlainRequest
-        request = kind(self, arrived, lane, rows, arrived.started + self._seconds)
-        if self.rates is not None and not _charge(self.rates, arrived, request):
+        request = PlainRequest(self, arrived, lane, rows, arrived.started + seconds)
+        if self._asks and not self._charge(arrived, request):
             return None
-        if arrived.drawn is not None:
-            self._trace(arrived, request)
+        mirror = self.registry.mirrors.get(lane.version.name)
+        if mirror is not None and mirror.wants(lane.version):
+            request.copied = mirror, body
+        if arrived.drawn is not None and self.provider is not None:
+            request.trace(self.provider.context(arrived.drawn))
         self._active.add()
         self._in_flight.add()
         try:
@@ -138,20 +122,29 @@ class Express:
             request.fail(error)
         return request
 
-    def _trace(self, arrived: Arriving, request: "PlainRequest") -> None:
-        told_of = about("POST", arrived.url.decode(), arrived.connection.scheme)
-        span = self.traces.span(told_of, arrived.started, {}, arrived.drawn)
-        told, lane = span.get_span_context(), request.lane
-        request.span = span
-        request.known = {"trace_id": format_trace_id(told.trace_id), **request.known}
-        request.header += b"traceparent: %b\r\n" % traceparent(told)
-        if arrived.principal is not None:
-            span.set_attribute("enduser.id", arrived.principal.name)
-        if lane.told:
-            name, version = lane.version.key
-            span.set_attributes({"model.name": name, "model.version": version, "model.variant": lane.variant})
+    def _charge(self, arrived: Arriving, request: "PlainRequest") -> bool:
+        """Hold a request against the limits; what they refuse, or other pods have to be asked about, is not plain."""
+        connection, principal, lane = arrived.connection, arrived.principal, request.lane
+        standing = connection.standing
+        if standing is None or standing.principal is not principal or standing.lane is not lane:
+            standing = connection.standing = find_out(connection, principal, lane, self.rates)
+        request.known = standing.known
+        if self.rates is None:
+            return True
+        told = self.rates.take(standing.charges, arrived.started)
+        if told is None:
+            return False
+        request.header += told
+        return True
 
-    def _decode(self, body: bytes, lane: Lane, *, many: bool) -> list[Row] | None:
+    def _asked_for(self, headers: Headers) -> float | None:
+        """How long a client is ready to wait; none where what it says is no time."""
+        try:
+            return min(seconds_of(headers) or 0.0, self._seconds)
+        except InvalidInput:
+            return None
+
+    def _decode(self, body: bytes, lane: Lane, *, many: bool) -> Rows | None:
         started = time.perf_counter()
         schema = lane.version.schema
         rows = schema.quick_many(body, self._max_rows) if many else schema.quick_one(body)
@@ -168,9 +161,18 @@ class Express:
         if status != CLIENT_CLOSED_REQUEST:
             self._http_duration(request.url, status).observe(elapsed)
         self._model_duration(request.lane, outcome).observe(elapsed)
+        if request.span is not None and self.provider is not None:
+            self.provider.record(finished(request.span, request.told, request.started, status))
         if self.lines.wanted:
             path = request.url.decode()
             self.lines.write((now, request.started, "POST", path, status, request.request_id, request.known))
+
+    def prepare(self) -> None:
+        """Make the instruments of the usual request, so that the first one need not."""
+        for url in PATHS:
+            self._http_duration(url, 200)
+        if self.registry.plain is not None:
+            self._model_duration(self.registry.plain, "ok")
 
     def _http_duration(self, url: bytes, status: int) -> Histogram:
         found = self._http.get((url, status))
@@ -188,16 +190,6 @@ class Express:
         return histogram
 
 
-def _charge(rates: Rates, arrived: Arriving, request: "PlainRequest") -> bool:
-    """Hold a request against the limits; what they refuse, or other pods have to be asked about, is not plain."""
-    caller = {"client": arrived.connection.client, "state": {"principal": arrived.principal}}
-    told = rates.take(caller, arrived.url.decode(), arrived.started)
-    if told is None:
-        return False
-    request.header += b"".join([b"%b: %b\r\n" % header for header in told])
-    return True
-
-
 class _Nobody:
     """Takes uvicorn's notice that something happened: no coroutine waits for it here."""
 
@@ -210,22 +202,22 @@ class PlainRequest(Item):
 
     Attributes:
         keep_alive, disconnected, response_started, response_complete, message_event: what uvicorn reads and sets.
+        copied: the shadow that is to be asked too once the answer is written, and the body.
     """
 
     __slots__ = (
-        "_connection", "_express", "disconnected", "header", "keep_alive", "known", "lane", "request_id",
+        "_connection", "_express", "copied", "disconnected", "header", "keep_alive", "known", "lane", "request_id",
         "response_complete", "started", "url",
     )  # fmt: skip
     message_event = _Nobody()
 
-    def __init__(self, express: Express, arrived: Arriving, lane: Lane, rows: list[Row], deadline: float) -> None:
+    def __init__(self, express: Express, arrived: Arriving, lane: Lane, rows: Rows, deadline: float) -> None:
         super().__init__(rows, deadline)
         self._express, self._connection, self.lane = express, arrived.connection, lane
         self.url, self.started = arrived.url, arrived.started
         self.request_id, self.header, self.known = request_id_of(arrived.headers), lane.header, lane.known
-        if arrived.principal is not None:
-            self.known = {"principal": arrived.principal.name, **self.known}
         self.keep_alive, self.disconnected, self.response_complete = True, False, False
+        self.copied: tuple[Mirror, bytes] | None = None
 
     @property
     def done(self) -> bool:
@@ -241,18 +233,21 @@ class PlainRequest(Item):
         """Write the predictions."""
         started = time.perf_counter()
         version, rows = self.lane.version, len(self.rows)
+        self.rows = []  # the connection keeps the request until its next one, whose rows take their place
         try:
-            predictions: list[Any] = version.writer.predictions(part, rows)
             if PATHS[self.url]:
-                content = dumps(BatchPrediction(predictions, rows, started - self.started))
+                content = version.writer.many(part, rows, started - self.started)
             else:
-                content = dumps(predictions[0])
+                content = version.writer.one(part)
         except Exception:
             log.exception("unhandled error", extra={"request_id": self.request_id})
             self._end(500, "failed", dumps(FAILURE))
         else:
             version.output.observe(time.perf_counter() - started)
             self._end(200, "ok", content)
+            if self.copied is not None:
+                mirror, body = self.copied
+                mirror.offer(Mirrored(body, PATHS[self.url], version, part, rows))
 
     def fail(self, error: Exception) -> None:
         """Write the error, unless the request is answered or its client has left."""
@@ -261,7 +256,6 @@ class PlainRequest(Item):
         if isinstance(error, ClientLeft):
             self.response_complete = True
             self._express.ended(self, CLIENT_CLOSED_REQUEST, "cancelled")
-            self._end_span(CLIENT_CLOSED_REQUEST)
         elif isinstance(error, ServiceError):
             self._end(error.status, error.outcome, dumps(error.as_json()), error.headers)
         else:
@@ -283,24 +277,20 @@ class PlainRequest(Item):
             content,
             keep_alive=self.keep_alive,
         )
-        self._end_span(status)
 
-    def _end_span(self, status: int) -> None:
-        if self.span is not None:
-            end(self.span, "POST", self.url.decode(), status)
+    def trace(self, span: SpanContext) -> None:
+        """Have a span recorded of it, and tell log and client of the trace."""
+        self.span = span
+        self.known = {"trace_id": format_trace_id(span.trace_id), **self.known}
+        self.header += b"traceparent: %b\r\n" % traceparent(span)
 
-
-class MirroredRequest(PlainRequest):
-    """One of a server with a shadow, which may be asked too once the answer is written."""
-
-    __slots__ = ("_body",)
-
-    def __init__(self, express: Express, arrived: Arriving, lane: Lane, rows: list[Row], deadline: float) -> None:
-        super().__init__(express, arrived, lane, rows, deadline)
-        self._body = b"".join(arrived.pieces)
-
-    def answer(self, part: Part) -> None:
-        """Write the predictions, and offer them for comparison."""
-        super().answer(part)
-        request = Mirrored(self._body, PATHS[self.url], self.lane.version, part, len(self.rows))
-        self._express.registry.mirror(request)
+    @property
+    def told(self) -> dict[str, str]:
+        """What its span tells of it."""
+        told = about("POST", self.url.decode(), self._connection.scheme)
+        if "principal" in self.known:
+            told["enduser.id"] = self.known["principal"]
+        if self.lane.told:
+            name, version = self.lane.version.key
+            told |= {"model.name": name, "model.version": version, "model.variant": self.lane.variant}
+        return told

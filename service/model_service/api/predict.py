@@ -3,7 +3,7 @@
 The same `answer` serves the routes below, which FastAPI documents, and `api.hot`, which goes around it.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request, Response
@@ -70,7 +70,7 @@ async def answer(predictor: Predictor, method: Answer, choice: Choice, exchange:
 
     call = Call(
         exchange.started,
-        _seconds(exchange),
+        seconds_of(exchange.headers),
         gone,
         exchange.span,
         exchange.known,
@@ -93,8 +93,13 @@ async def _read(receive: Receive) -> bytes:
     raise ClientDisconnect
 
 
-def _seconds(exchange: Exchange) -> float | None:
-    given = exchange.headers.get(TIMEOUT)
+def seconds_of(headers: Mapping[bytes, bytes]) -> float | None:
+    """How long the client is ready to wait, where it says so.
+
+    Raises:
+        InvalidInput: what it says is no time.
+    """
+    given = headers.get(TIMEOUT)
     if given is None:
         return None
     text = given.decode("latin-1")

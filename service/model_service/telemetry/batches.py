@@ -6,26 +6,27 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
-from opentelemetry import context, trace
+from opentelemetry.context import attach, detach
+from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, set_span_in_context
 
 from model_service.telemetry.metrics import Metrics
+from model_service.telemetry.spans import Finished, Provider
 
-Spanned = trace.Span | None
 log = logging.getLogger(__name__)
 
 
 class Waiting(Protocol):
-    """A request of a batch, as far as telemetry is concerned: when it was queued, and its span when it is traced."""
+    """A request of a batch, as far as telemetry is concerned: when it was queued, and its span when it is sampled."""
 
     queued: float
-    span: Spanned
+    span: SpanContext | None
 
 
 class BatchTelemetry:
     """The instruments of one version."""
 
-    def __init__(self, metrics: Metrics, tracer: trace.Tracer, name: str, version: str) -> None:
-        self._tracer = tracer
+    def __init__(self, metrics: Metrics, provider: Provider | None, name: str, version: str) -> None:
+        self._provider = provider
         self._model = {"model.name": name, "model.version": version}
         self._queue = metrics.histogram("model_queue_duration_seconds", name, version)
         self._infer = metrics.histogram("model_compute_infer_duration_seconds", name, version)
@@ -46,24 +47,38 @@ class BatchTelemetry:
         self._batches[reason].add()
 
     @contextmanager
-    def calling(self, batch: Sequence[Waiting]) -> Iterator[None]:
-        """Run the call inside a span of its own, linked to every traced member, for spans that the model makes."""
-        members = [item.span for item in batch if item.span is not None]
-        if not members:
-            yield
+    def calling(self, batch: Sequence[Waiting]) -> Iterator[SpanContext | None]:
+        """Run the call as the `predict` span of the first traced member, for spans that the model makes."""
+        first = next((item.span for item in batch if item.span is not None), None)
+        if first is None or self._provider is None:
+            yield None
             return
-        links = [trace.Link(span.get_span_context()) for span in members]
-        parent = trace.set_span_in_context(members[0])
-        with self._tracer.start_as_current_span("batch", parent, links=links[1:], attributes=self._model):
-            yield
+        call = self._provider.child(first)
+        token = attach(set_span_in_context(NonRecordingSpan(call)))
+        try:
+            yield call
+        finally:
+            detach(token)
 
-    def ended(self, batch: Sequence[Waiting], started: float, ended: float) -> None:
-        """Tell that a call is over, and give each traced member its queue and predict spans."""
+    def ended(self, batch: Sequence[Waiting], call: SpanContext | None, started: float, ended: float) -> None:
+        """Tell that a call is over, and give each traced member its queue and predict spans.
+
+        Args:
+            batch: that was called for.
+            call: what `calling` gave; the predict spans of other members are linked to it.
+            started: when it began, by `time.perf_counter`.
+            ended: when it was over.
+        """
         self._infer.observe(ended - started)
-        for item in batch:
-            if item.span is not None:
-                self._span("queue", item.span, item.queued, started)
-                self._span("predict", item.span, started, ended)
+        if call is None or self._provider is None:
+            return
+        members = [(item.span, item.queued) for item in batch if item.span is not None]
+        for position, (parent, queued) in enumerate(members):
+            queue = self._provider.child(parent)
+            predict = self._provider.child(parent) if position else call
+            links = [Link(call)] if position else []
+            self._provider.record(Finished("queue", queue, parent, queued, started, self._model))
+            self._provider.record(Finished("predict", predict, parent, started, ended, self._model, links))
 
     def cancelled(self) -> None:
         """Tell that a client left before its answer was there."""
@@ -77,14 +92,6 @@ class BatchTelemetry:
     def raised(self, error: Exception) -> None:
         """Log what the model raised."""
         log.error("prediction failed", exc_info=error, extra=self._extra())
-
-    def _span(self, name: str, parent: trace.Span, started: float, ended: float) -> None:
-        now, epoch = time.perf_counter(), time.time_ns()
-        start, end = (epoch - int((now - moment) * 1e9) for moment in (started, ended))
-        span = self._tracer.start_span(
-            name, trace.set_span_in_context(parent, context.Context()), attributes=self._model, start_time=start
-        )
-        span.end(end)
 
     def _extra(self) -> dict[str, str]:
         return {name.replace(".", "_"): value for name, value in self._model.items()}

@@ -32,10 +32,18 @@ class RequestLog:
     """Gives every request an id, writes its access line, counts it, and turns what nobody caught into an error answer.
 
     Healthy probes and scrapes write no line and are not counted: they would drown the rest.
+
+    Args:
+        app: the next layer.
+        metrics: of this worker.
+        lines: takes the access lines.
+        template_of: the template of a path, for requests that a layer answered before a router was asked.
     """
 
-    def __init__(self, app: ASGIApp, metrics: Metrics, lines: LineLog) -> None:
-        self._app, self._metrics = app, metrics
+    def __init__(
+        self, app: ASGIApp, metrics: Metrics, lines: LineLog, template_of: Callable[[Scope], str | None]
+    ) -> None:
+        self._app, self._metrics, self._template_of = app, metrics, template_of
         self._active = metrics.gauge("http_server_active_requests")
         self._durations: dict[tuple[str, str | None, int], Histogram] = {}
         self._lines = lines
@@ -68,7 +76,8 @@ class RequestLog:
     def _duration_of(self, exchange: "Exchange") -> Histogram:
         """The histogram of a request, found at once from the second one of its kind on."""
         method = exchange.method if exchange.method in METHODS else OTHER_METHOD
-        route = exchange.route or route_of(exchange.scope) or NO_ROUTE
+        exchange.route = exchange.route or route_of(exchange.scope) or self._template_of(exchange.scope)
+        route = exchange.route or NO_ROUTE
         status = exchange.status
         histogram = self._metrics.histogram("http_server_request_duration_seconds", method, route, str(status))
         if (exchange.method, exchange.route) == (method, route):

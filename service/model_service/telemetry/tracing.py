@@ -12,17 +12,15 @@ import time
 from collections.abc import Awaitable, Mapping
 
 from opentelemetry import context, propagate, trace
-from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
-from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, Decision, Sampler, TraceIdRatioBased
 from opentelemetry.trace import Span, SpanContext, SpanKind, StatusCode
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from model_artifact import __version__
 from model_service.telemetry.requests import PROBES, Exchange, exchange_of, route_of
+from model_service.telemetry.spans import Finished, PacedExporter, Provider
 
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 PROTOCOLS = ("OTEL_EXPORTER_OTLP_PROTOCOL", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL")
@@ -32,13 +30,16 @@ SWITCHES = {"OTEL_SDK_DISABLED": "true", "OTEL_TRACES_EXPORTER": "none"}
 DRAWN = "trace_id"
 """Where in a request's state the id of its trace is, when it was drawn before the request came here."""
 METHOD = "http.request.method"
+PATH = "url.path"
+ROUTE = "http.route"
+STATUS = "http.response.status_code"
 FLUSH_SECONDS = 3.0
 SERVICE_NAME = "model-service"
 
 log = logging.getLogger(__name__)
 
 
-def make_provider() -> TracerProvider | None:
+def make_provider() -> Provider | None:
     """The provider of this worker, or none where no collector is configured; a bad configuration turns traces off.
 
     It is the process's own as well, so that spans that a model makes go with ours.
@@ -46,8 +47,7 @@ def make_provider() -> TracerProvider | None:
     if _is_off():
         return None
     try:
-        provider = TracerProvider(resource=make_resource(), id_generator=DrawnIds())
-        provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+        provider = Provider(BatchSpanProcessor(PacedExporter()), make_resource())
     except ValueError as error:
         log.warning("traces are off: %s", error)
         return None
@@ -72,22 +72,11 @@ def make_resource() -> Resource:
     return resource
 
 
-def shut_down(provider: TracerProvider) -> None:
+def shut_down(provider: Provider) -> None:
     """Send what is left, for three seconds at most: a dead collector must not hold up the exit."""
     thread = threading.Thread(target=provider.shutdown, daemon=True)
     thread.start()
     thread.join(FLUSH_SECONDS)
-
-
-class DrawnIds(RandomIdGenerator):
-    """Gives the next trace the id that was drawn for it, so that what was decided about it holds."""
-
-    following: int | None = None
-
-    def generate_trace_id(self) -> int:
-        """The one that was drawn for the following trace, once; else a new one."""
-        drawn, self.following = self.following, None
-        return drawn if drawn is not None else super().generate_trace_id()
 
 
 class Beginnings:
@@ -97,18 +86,18 @@ class Beginnings:
         continued_by: names of the headers that carry on a trace of the caller's.
     """
 
-    def __init__(self, provider: TracerProvider | None) -> None:
+    def __init__(self, provider: Provider | None) -> None:
+        self._provider = provider
         self._tracer = provider.get_tracer(__name__) if provider else trace.NoOpTracer()
         self._sampler = provider.sampler if provider else ALWAYS_OFF
-        self._ids = provider.id_generator if provider else None
         self._ratio = _ratio_of(self._sampler)
         self.continued_by = frozenset(name.encode() for name in propagate.get_global_textmap().fields)
 
     def draw(self) -> int | None:
         """Draw the id of a trace that would begin here and ask the sampler: a span that it drops is never made."""
-        if self._ids is None:
+        if self._provider is None:
             return None
-        trace_id = self._ids.generate_trace_id()
+        trace_id = self._provider.ids.generate_trace_id()
         if self._ratio is not None:
             return trace_id if trace_id & self._ratio.TRACE_ID_LIMIT < self._ratio.bound else None
         result = self._sampler.should_sample(None, trace_id, "", SpanKind.SERVER)
@@ -123,8 +112,8 @@ class Beginnings:
             carrier: the headers that carry a trace on.
             drawn: the id of the trace, where it begins here.
         """
-        if isinstance(self._ids, DrawnIds):
-            self._ids.following = drawn
+        if self._provider is not None:
+            self._provider.ids.following = drawn
         start = time.time_ns() - int((time.perf_counter() - started) * 1e9)
         parent = propagate.extract(carrier)
         return self._tracer.start_span(about[METHOD], parent, SpanKind.SERVER, about, start_time=start)
@@ -132,7 +121,7 @@ class Beginnings:
 
 def about(method: str, path: str, scheme: str | None) -> dict[str, str]:
     """A request as attributes of its span."""
-    return {METHOD: method, "url.path": path, "url.scheme": scheme or "http"}
+    return {METHOD: method, PATH: path, "url.scheme": scheme or "http"}
 
 
 def _ratio_of(sampler: Sampler) -> TraceIdRatioBased | None:
@@ -144,7 +133,7 @@ def _ratio_of(sampler: Sampler) -> TraceIdRatioBased | None:
 class Tracing:
     """Continues the caller's trace (`traceparent`), answers with it and tells the log its id; probes make no spans."""
 
-    def __init__(self, app: ASGIApp, provider: TracerProvider | None) -> None:
+    def __init__(self, app: ASGIApp, provider: Provider | None) -> None:
         self._app, self._beginnings = app, Beginnings(provider)
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
@@ -190,13 +179,26 @@ def traceparent(told: SpanContext) -> bytes:
     return f"00-{told.trace_id:032x}-{told.span_id:016x}-{told.trace_flags:02x}".encode()
 
 
+def finished(context: SpanContext, told: Mapping[str, str | int], started: float, status: int) -> Finished:
+    """The server span of a request that began a trace and is answered.
+
+    Args:
+        context: of the span.
+        told: the request, as `about` writes it, its path being its route, and what else is known.
+        started: when it arrived, by `time.perf_counter`.
+        status: of the answer.
+    """
+    name, attributes = f"{told[METHOD]} {told[PATH]}", {**told, ROUTE: told[PATH], STATUS: status}
+    return Finished(name, context, None, started, time.perf_counter(), attributes, (), SpanKind.SERVER, status >= 500)
+
+
 def end(span: Span, method: str, route: str | None, status: int) -> None:
     """End a server span, with what is known of the answer."""
     if span.is_recording():
         if route is not None:
             span.update_name(f"{method} {route}")
-            span.set_attribute("http.route", route)
-        span.set_attribute("http.response.status_code", status)
+            span.set_attribute(ROUTE, route)
+        span.set_attribute(STATUS, status)
         if status >= 500:
             span.set_status(StatusCode.ERROR)
     span.end()

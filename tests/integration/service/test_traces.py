@@ -2,9 +2,11 @@
 
 import gzip
 import http.server
+import json
 import socket
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,6 +15,8 @@ from typing import Any
 import pytest
 import urllib3
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from support.bundles import write_bare
+from support.estimators import Says
 from support.service import Service
 
 TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
@@ -72,14 +76,14 @@ def test_a_trace_goes_from_the_caller_through_the_batch_into_the_model(
         service.request("GET", "/metrics")
         assert service.stop() == 0  # what is buffered is sent on the way out
     mine = {span.name: span for _, span in spans if span.trace_id.hex() == TRACE}
-    assert set(mine) == {"POST /predict", "queue", "batch", "predict", "inside the model"}
+    assert set(mine) == {"POST /predict", "queue", "predict", "inside the model"}
     request = mine["POST /predict"]
     assert request.parent_span_id.hex() == PARENT
     assert response.headers["traceparent"] == f"00-{TRACE}-{request.span_id.hex()}-01"
-    for name in ("queue", "batch", "predict"):
+    for name in ("queue", "predict"):
         assert mine[name].parent_span_id == request.span_id
         assert attributes(mine[name]) == {"model.name": "model", "model.version": "1"}
-    assert mine["inside the model"].parent_span_id == mine["batch"].span_id
+    assert mine["inside the model"].parent_span_id == mine["predict"].span_id
     assert attributes(request)["http.response.status_code"] == 200
     assert attributes(request)["http.route"] == "/predict"
     assert request.start_time_unix_nano <= mine["queue"].start_time_unix_nano
@@ -90,7 +94,7 @@ def test_a_trace_goes_from_the_caller_through_the_batch_into_the_model(
     assert set(mine) == {span.name for _, span in spans}  # probes and scrapes make none
 
 
-def test_a_batch_is_linked_to_all_of_its_requests(
+def test_the_requests_of_a_batch_are_linked_to_one_call(
     serve: Any, slow_root: Path, collector: tuple[dict[str, str], Spans]
 ) -> None:
     variables, spans = collector
@@ -101,10 +105,13 @@ def test_a_batch_is_linked_to_all_of_its_requests(
         assert [future.result().status for future in [busy, *waiting]] == [200] * 6
         assert service.stop() == 0
     requests = {span.span_id for _, span in spans if span.name == "POST /predict"}
-    batches = [span for _, span in spans if span.name == "batch"]
-    reached = [{batch.parent_span_id, *(link.span_id for link in batch.links)} for batch in batches]
-    assert sorted(map(len, reached)) == [1, 5]
-    assert set.union(*reached) == requests
+    calls: dict[bytes, set[bytes]] = {}
+    for _, span in spans:
+        if span.name == "predict":
+            call = span.links[0].span_id if span.links else span.span_id
+            calls.setdefault(call, set()).add(span.parent_span_id)
+    assert sorted(map(len, calls.values())) == [1, 5]
+    assert set.union(*calls.values()) == requests
 
 
 def test_the_spans_of_every_worker_arrive(serve: Any, slow_root: Path, collector: tuple[dict[str, str], Spans]) -> None:
@@ -117,6 +124,34 @@ def test_the_spans_of_every_worker_arrive(serve: Any, slow_root: Path, collector
     assert told == {span.span_id.hex() for _, span in spans if span.name == "POST /predict"}
     assert len(told) == 60
     assert len([span for _, span in spans if span.name == "inside the model"]) >= 3
+
+
+def test_answers_lines_spans_and_metrics_say_which_version_it_was_and_why(
+    serve: Any, tmp_path: Path, collector: tuple[dict[str, str], Spans]
+) -> None:
+    variables, spans = collector
+    for number in (1, 2):
+        write_bare(tmp_path / "models", Says(number), "says", str(number))
+    traffic = {"default": "1", "weights": {"1": 50, "2": 50}, "sticky": {"header": "X-User"}}
+    document = tmp_path / "traffic.json"
+    document.write_text(json.dumps({"generation": 1, "models": {"says": traffic}}))
+    expected: dict[str, tuple[str, str]] = {}
+    with serve(tmp_path / "models", variables, MODEL_VERSION="1", TRAFFIC_FILE=str(document)) as service:
+        for number in range(12):
+            for way in ({}, {"x-request-timeout-ms": "20000"}):  # the second is no plain request
+                answer = ask(service, **way, **{"x-user": str(number)})
+                said = answer.json()["model_version"], answer.headers["x-model-variant"]
+                expected[answer.headers["traceparent"].split("-")[2]] = said
+        found = service.metrics()
+        assert service.stop() == 0
+    counted = Counter(expected.values())
+    assert counted.keys() == {("1", "default"), ("2", "candidate")}
+    for (version, variant), count in counted.items():
+        assert found["model_request_duration_seconds_count", ("says", version, variant, "ok")] == count
+    told = {span.span_id.hex(): attributes(span) for _, span in spans if span.name == "POST /predict"}
+    assert {key: (each["model.version"], each["model.variant"]) for key, each in told.items()} == expected
+    lines = [line for line in service.lines() if line.get("path") == "/predict"]
+    assert Counter((line["model_version"], line["variant"]) for line in lines) == counted
 
 
 @pytest.fixture(params=["gone", "silent"])

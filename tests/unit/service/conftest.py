@@ -11,14 +11,13 @@ from fastapi.testclient import TestClient
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
 from support.bundles import Packed, iris_signature, onnx_bytes
+from support.clients import starting
 
 from model_artifact.digests import sha256_file
 from model_artifact.framework import describe_environment
 from model_artifact.manifest import FileEntry, Format, Manifest, write_manifest
 from model_artifact.samples import Answer, Golden
 from model_artifact.strict import dumps
-from model_service.app import create_app
-from model_service.settings import Settings
 
 
 @pytest.fixture(scope="session")
@@ -79,17 +78,12 @@ def iris_bundle(write_bundle: Callable[..., Packed], iris: Any, iris_rows: list[
 @pytest.fixture
 def serve() -> Iterator[Callable[..., TestClient]]:
     """Start the application on a bundle's root; keywords are settings."""
-    clients: list[TestClient] = []
 
-    def start(packed: Packed, **settings: Any) -> TestClient:
-        client = TestClient(create_app(Settings(model_root=packed.root, **settings)), raise_server_exceptions=False)
-        client.__enter__()
-        clients.append(client)
-        return client
+    def on(packed: Packed, **settings: Any) -> TestClient:
+        return start(model_root=packed.root, **settings)
 
-    yield start
-    for client in clients:
-        client.__exit__(None, None, None)
+    with starting() as start:
+        yield on
 
 
 @pytest.fixture

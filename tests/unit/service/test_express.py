@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from support.access import key_entry
@@ -27,7 +26,7 @@ from model_service.api.hot import HotRoutes
 from model_service.app import create_app
 from model_service.limits.settings import LimitsSettings, Rule
 from model_service.settings import Settings
-from model_service.telemetry.tracing import DrawnIds
+from model_service.telemetry.spans import Provider
 
 ONE = b'{"features": [5.1, 3.5, 1.4, 0.2]}'
 MANY = b'{"requests": [{"features": [5.1, 3.5, 1.4, 0.2]}, {"features": [6.2, 3.4, 5.4, 2.3]}]}'
@@ -120,7 +119,7 @@ def test_plain_requests_take_it(iris_client: Connected, ordinary: list[str], pat
 @pytest.mark.parametrize(
     "headers",
     [
-        {"content-type": "application/json; charset=utf-8"}, {**JSON, "x-request-timeout-ms": "9000"},
+        {"content-type": "application/json; charset=utf-8"},
         {**JSON, "traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"},
         {**JSON, "connection": "close"},
     ],
@@ -224,10 +223,16 @@ def test_what_the_model_refuses_fails_alone(held: Callable[..., Connected]) -> N
     assert metric(client, "http_server_active_requests") == 1  # the scrape itself
 
 
-def test_a_deadline_holds(held: Callable[..., Connected]) -> None:
-    client = held(request_timeout_seconds=0.1)
-    answer = client.post("/predict", json={"features": [1.0]})
+@pytest.mark.parametrize(
+    ("seconds", "headers"), [(0.1, {}), (30, {"x-request-timeout-ms": "100"}), (0.1, {"x-request-timeout-ms": "90000"})]
+)
+def test_a_deadline_holds(
+    held: Callable[..., Connected], ordinary: list[str], seconds: float, headers: dict[str, str]
+) -> None:
+    client = held(request_timeout_seconds=seconds)
+    answer = client.post("/predict", json={"features": [1.0]}, headers=headers)
     assert (answer.status_code, answer.json()["error"]) == (504, "deadline_exceeded")
+    assert "/predict" not in ordinary
 
 
 def test_a_client_that_leaves_is_not_computed_for(held: Callable[..., Connected]) -> None:
@@ -270,7 +275,7 @@ def test_an_answer_that_cannot_be_written_is_a_500(
         raise RuntimeError("canary")
 
     with monkeypatch.context() as patch:
-        patch.setattr(Writer, "predictions", fail)
+        patch.setattr(Writer, "one", fail)
         answer = iris_client.post("/predict", content=ONE, headers=JSON)
     assert (answer.status_code, answer.json()["error"]) == (500, "internal_error")
     assert "canary" in caplog.text
@@ -292,15 +297,15 @@ def test_a_fault_of_ours_goes_the_ordinary_way(
 def test_a_sampled_request_is_traced(
     serve: Serve, iris_bundle: Packed, monkeypatch: pytest.MonkeyPatch, ordinary: list[str]
 ) -> None:
-    exporter, provider = InMemorySpanExporter(), TracerProvider(id_generator=DrawnIds())
-    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    exporter = InMemorySpanExporter()
+    provider = Provider(SimpleSpanProcessor(exporter))
     monkeypatch.setattr(application, "make_provider", lambda: provider)
     answer = serve(iris_bundle).post("/predict", content=ONE, headers=JSON)
     assert ordinary == []
-    while len(exporter.get_finished_spans()) < 4:
+    while len(exporter.get_finished_spans()) < 3:
         """The last one ends after the answer has left."""
     spans = {span.name: span for span in exporter.get_finished_spans()}
-    assert spans.keys() == {"POST /predict", "queue", "batch", "predict"}
+    assert spans.keys() == {"POST /predict", "queue", "predict"}
     (trace_id,) = {span.context.trace_id for span in spans.values() if span.context is not None}
     assert answer.headers["traceparent"].split("-")[1] == f"{trace_id:032x}"
 

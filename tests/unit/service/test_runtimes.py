@@ -9,6 +9,8 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
+from skl2onnx import to_onnx
+from skl2onnx.common.data_types import DoubleTensorType
 from sklearn.base import clone
 from sklearn.compose import make_column_transformer
 from sklearn.datasets import load_iris
@@ -22,7 +24,9 @@ from sklearn.tree import DecisionTreeClassifier
 from support.bundles import onnx_bytes
 
 from model_artifact.signature import Feature, Output, Signature
-from model_service.runtimes.sklearn import load_joblib
+from model_service.runtimes.arrays import joined
+from model_service.runtimes.onnx import load as load_onnx
+from model_service.runtimes.sklearn import SklearnRuntime, load_joblib
 
 ROW = [5.1, 3.5, 1.4, 0.2]
 
@@ -160,3 +164,55 @@ def test_classes_read_from_probabilities_are_those_that_predict_gives(
     assert answers.predictions.tolist() == fitted.predict(data).tolist()
     assert answers.probabilities is not None
     assert answers.probabilities.tolist() == fitted.predict_proba(data).tolist()
+
+
+class Recorder:
+    """Remembers what it was asked."""
+
+    def predict(self, data: Any) -> Any:
+        self.asked = data
+        return np.zeros(len(data))
+
+
+NUMBERS = Feature("a", "float64"), Feature("b", "int64"), Feature("c", "float32"), Feature("d", "int8", nullable=True)
+ROWS = [[0.1, 2, 3.5, 4], [-0.0, 2**53 - 1, 0.1, -128]]
+SOME = [NUMBERS, NUMBERS[:1], NUMBERS[1:2], NUMBERS[:2], NUMBERS[2:3], NUMBERS[3:]]
+
+
+@pytest.mark.parametrize("inputs", SOME, ids=lambda inputs: "".join(feature.name for feature in inputs))
+@pytest.mark.parametrize("layout", ["frame", "matrix"])
+def test_an_estimator_is_asked_the_same_about_rows_in_an_array(inputs: tuple[Feature, ...], layout: Any) -> None:
+    model = Recorder()
+    runtime = SklearnRuntime(model, Signature("other", layout, inputs, (Output("prediction", "float64"),)))
+    rows: list[Any] = [[row[NUMBERS.index(feature)] for feature in inputs] for row in ROWS]
+    asked = []
+    for given in (rows, np.array(rows, dtype=np.float64)):
+        runtime.predict(given)
+        asked.append(pd.DataFrame(model.asked))
+    pd.testing.assert_frame_equal(*asked, check_exact=True)
+
+
+@pytest.mark.parametrize("by_column", [False, True])
+def test_a_graph_is_asked_the_same_about_rows_in_an_array(tmp_path: Path, by_column: bool) -> None:
+    table = pd.DataFrame({"x0": [1.0, 3.0, 4.0], "x1": [2.0, 5.0, 4.0]})
+    columns = make_column_transformer(("passthrough", ["x1"]), ("passthrough", ["x0"]))
+    steps = make_pipeline(columns, LinearRegression()) if by_column else LinearRegression()
+    fitted = steps.fit(table if by_column else table.to_numpy(), [1.0, 2.0, 4.0])
+    given = {"x0": 1, "x1": 1} if by_column else {"x": 2}
+    types = [(name, DoubleTensorType([None, width])) for name, width in given.items()]
+    (tmp_path / "model.onnx").write_bytes(to_onnx(fitted, initial_types=types).SerializeToString())
+    inputs = Feature("x0", "float64"), Feature("x1", "float64")
+    signature = Signature("regression", "frame", inputs, (Output("prediction", "float64"),))
+    graph, rows = load_onnx(tmp_path / "model.onnx", signature, False), [(1.0, 2.0), (4.0, 4.0)]
+    answers = [graph.predict(asked).predictions.tolist() for asked in (rows, np.array(rows))]
+    assert answers[0] == answers[1] == pytest.approx([1.0, 4.0])
+
+
+@pytest.mark.parametrize("arrays", [(), (0,), (0, 2), (0, 1, 2)])
+def test_rows_of_requests_are_joined_whatever_they_are_in(arrays: tuple[int, ...]) -> None:
+    rows = [[(1.0, 2.0)], [(3.0, 4.0), (5.0, 6.0)], [(7.0, 8.0)]]
+    parts: list[Any] = [np.array(part) if at in arrays else part for at, part in enumerate(rows)]
+    whole = joined(parts)
+    assert isinstance(whole, np.ndarray) is (len(arrays) == len(rows))
+    assert [tuple(row) for row in whole] == [row for part in rows for row in part]
+    assert joined(parts[:1]) is parts[0]

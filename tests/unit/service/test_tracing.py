@@ -4,16 +4,16 @@ import random
 
 import pytest
 from fastapi.testclient import TestClient
-from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from starlette.types import Receive, Scope, Send
 
 from model_service.telemetry.logs import LineLog
 from model_service.telemetry.metrics import Metrics
-from model_service.telemetry.requests import RequestLog, access_line
+from model_service.telemetry.requests import RequestLog, access_line, route_of
 from model_service.telemetry.series import SharedSeries
-from model_service.telemetry.tracing import Beginnings, DrawnIds, Tracing, make_provider
+from model_service.telemetry.spans import DrawnIds, Provider
+from model_service.telemetry.tracing import Beginnings, Tracing, make_provider
 
 ENDPOINT = "http://127.0.0.1:4318"
 
@@ -45,10 +45,10 @@ def test_a_request_that_fails_unexpectedly_is_an_error_in_its_trace() -> None:
     async def explode(scope: Scope, receive: Receive, send: Send) -> None:
         raise RuntimeError("inside")
 
-    exporter, provider = InMemorySpanExporter(), TracerProvider()
-    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    exporter = InMemorySpanExporter()
+    provider = Provider(SimpleSpanProcessor(exporter))
     client = TestClient(
-        RequestLog(Tracing(explode, provider), Metrics(SharedSeries(1), 0, [1.0]), LineLog("a", access_line))
+        RequestLog(Tracing(explode, provider), Metrics(SharedSeries(1), 0, [1.0]), LineLog("a", access_line), route_of)
     )
     assert client.get("/anything").status_code == 500
     (span,) = exporter.get_finished_spans()
@@ -62,7 +62,7 @@ def test_a_request_that_fails_unexpectedly_is_an_error_in_its_trace() -> None:
 def test_what_is_drawn_is_what_the_sampler_says(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setenv("OTEL_TRACES_SAMPLER", name)
     monkeypatch.setenv("OTEL_TRACES_SAMPLER_ARG", "0.3")
-    provider = TracerProvider(id_generator=DrawnIds())
+    provider = Provider(SimpleSpanProcessor(InMemorySpanExporter()))
     drawn = []
     monkeypatch.setattr(DrawnIds, "generate_trace_id", lambda _: drawn.append(next(ids)) or drawn[-1])
     chance = random.Random(0)

@@ -10,7 +10,7 @@ import pytest
 from fastapi.testclient import TestClient
 from support.bundles import Packed, onnx_bytes
 
-from model_service import loaded, loading, memory
+from model_service import loaded, loading, memory, registry
 from model_service.loading import Loaded
 from model_service.settings import Settings
 
@@ -80,6 +80,22 @@ def test_a_version_is_found_by_query_and_by_path_and_loaded_once(serve: Any, ver
         assert (status, body["model_name"], body["model_version"]) == (200, "other", "7")
     assert asked(client, "/predict")[1]["model_version"] == "4"
     assert loads.names == [("iris", "4"), ("iris", "1"), ("other", "7")]
+
+
+def test_the_highest_version_is_looked_for_once_a_second_however_many_ask(
+    serve: Any, versions: Packed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[str] = []
+    look = registry.published_versions
+    monkeypatch.setattr(registry, "published_versions", lambda root, name: looked.append(name) or look(root, name))
+    client = serve(versions, model_name="iris")
+    for seconds, times in ((-1.0, 5), (PATIENCE, 1)):
+        monkeypatch.setattr(registry, "LATEST_SECONDS", seconds)
+        looked.clear()
+        for _ in range(5):
+            assert asked(client, "/models/other/predict")[1]["model_version"] == "7"
+        assert looked == ["other"] * times
+    assert states(client)["other", "7"] == "ready"
 
 
 def test_many_first_requests_load_a_version_once_while_others_are_answered(
