@@ -44,6 +44,7 @@ def counted(app: FastAPI) -> dict[Any, float]:
 
 
 def test_requests_of_nobody_are_answered_and_not_counted(iris_bundle: Packed, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("model_service.api.rehearsal.SECONDS", 60)
     app = loaded(iris_bundle)
     before = counted(app)
     calls = calls_of(app, monkeypatch)
