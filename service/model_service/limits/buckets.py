@@ -43,10 +43,13 @@ class Buckets:
         return taken
 
     def _take(self, charges: Sequence[Charge], now: float) -> Taken:
-        times = self._times
+        callers, times = self._callers, self._times
         backlogs: list[float] = []
         for limit, caller in charges:
-            cell = self._cell(limit, caller)
+            identity = hash(caller) ^ limit.salt
+            cell = (identity & _MASK) * WAYS  # where the first of its set is, which it mostly is itself
+            if callers[cell] != identity:
+                cell = self._records.take(identity)
             missing = times[cell] - now
             backlog = missing + limit.interval if missing > 0.0 else limit.interval
             if backlog > limit.depth:
@@ -59,16 +62,8 @@ class Buckets:
         """Undo the first `taken` charges of a request that a later one refused."""
         backlogs = []
         for index, (limit, caller) in enumerate(charges):
-            cell = self._cell(limit, caller)
+            cell = self._records.take(hash(caller) ^ limit.salt)
             if index < taken:
                 self._times[cell] -= limit.interval
             backlogs.append(max(self._times[cell] - now, 0.0))
         return backlogs
-
-    def _cell(self, limit: Limit, caller: str) -> int:
-        """The bucket of a caller; for a new one the fullest of its set."""
-        identity = hash(caller) ^ limit.salt
-        first = (identity & _MASK) * WAYS
-        if self._callers[first] == identity:
-            return first
-        return self._records.take(identity)

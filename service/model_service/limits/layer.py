@@ -98,8 +98,7 @@ class Rates:
         if not allowed:
             return None
         if len(charges) == 1:
-            limit = charges[0][0]
-            return b"%b%b\r\n" % (limit.head, limit.state(backlogs[0]))
+            return charges[0][0].lines(backlogs[0])
         return b"".join([b"%b: %b\r\n" % header for header in _told(charges, backlogs)])
 
 

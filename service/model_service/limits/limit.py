@@ -25,7 +25,7 @@ class Limit:
         depth: seconds in which an empty bucket fills.
         policy: its item of the `RateLimit-Policy` field.
         quoted: its name as a structured field string.
-        head: of an answer for which this is the only limit, up to the state.
+        head: of an answer for which this is the only limit, up to the requests that are left.
         salt: tells the callers of one limit from those of another.
         rule: what it was made of.
     """
@@ -46,7 +46,7 @@ class Limit:
         depth = interval * (rule.burst or rule.quota) + min(interval, 1.0) * _SLACK
         quoted = f'"{rule.label}"'.encode()
         policy = b"%b;q=%d;w=%d" % (quoted, rule.quota, rule.window)
-        head = b"ratelimit-policy: %b\r\nratelimit: " % policy
+        head = b"ratelimit-policy: %b\r\nratelimit: %b;r=" % (policy, quoted)
         return cls(rule.label, interval, depth, policy, quoted, head, hash(rule.label), rule)
 
     def state(self, backlog: float) -> bytes:
@@ -54,9 +54,11 @@ class Limit:
 
         The fields are those of draft-ietf-httpapi-ratelimit-headers, revision 11.
         """
-        free, interval = self.depth - backlog, self.interval
-        left = int(free / interval)
-        return b"%b;r=%d;t=%d" % (self.quoted, left, ceil((left + 1) * interval - free))
+        return b"%b;r=%d;t=%d" % (self.quoted, *_left(self.depth - backlog, self.interval))
+
+    def lines(self, backlog: float) -> bytes:
+        """Both fields, as lines of the head of an answer for which this is the only limit."""
+        return b"%b%d;t=%d\r\n" % (self.head, *_left(self.depth - backlog, self.interval))
 
     def wait(self, backlog: float) -> float:
         """Seconds until one more request fits."""
@@ -67,3 +69,9 @@ class Limit:
         after, rule = max(1, ceil(seconds)), self.rule
         scope = f" for model {rule.model}" if rule.model else ""
         return RateLimited(f"the limit of {rule.rate} per {rule.per}{scope} is used up; try again in {after} s", after)
+
+
+def _left(free: float, interval: float) -> tuple[int, int]:
+    """Requests that fit into so many seconds, and whole seconds until one more does."""
+    left = int(free / interval)
+    return left, ceil((left + 1) * interval - free)
