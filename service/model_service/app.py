@@ -127,7 +127,7 @@ def create_app(settings: Settings | None = None, place: Place | None = None) -> 
     control = Control(settings, place.board, place.slot, registry)
     admin = create_admin_app(settings, control.commands, metrics, lines, place.lockout) if settings.admin.port else None
     traces = Beginnings(provider)
-    express = Express(registry, settings, metrics, lines, traces, provider, place.board, place.slot, gate, rates)
+    express = Express(registry, settings, metrics, lines, traces, place.board, place.slot, gate, rates)
     parts = {
         "express": express if all_requests_may_be_plain(settings) else None,
         "settings": settings,

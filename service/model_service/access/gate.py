@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from hashlib import sha256
 from hmac import compare_digest
 from pathlib import Path
@@ -16,12 +16,12 @@ from model_service.access.lockout import Lockout
 from model_service.access.principal import Principal, Proof, Remembers, Shown
 from model_service.access.settings import AccessSettings
 from model_service.access.verifying import Verifier
+from model_service.routing import Headers
 
 log = logging.getLogger(__name__)
 API_KEY, AUTHORIZATION = b"x-api-key", b"authorization"
 LOOK_SECONDS = 2.0
 MOST_RECENT = 10_000
-Headers = Mapping[bytes, bytes]
 
 
 class Gate:

@@ -14,20 +14,20 @@ from dataclasses import dataclass
 from opentelemetry.trace import SpanContext, format_trace_id
 
 from model_service.api.predict import TIMEOUT, seconds_of
-from model_service.api.standing import Gate, Headers, Rates, find_out
+from model_service.api.standing import Gate, Rates, find_out
 from model_service.batch import Item, Part
 from model_service.board import Board
 from model_service.errors import FAILURE, ClientLeft, InvalidInput, ServiceError
 from model_service.jsontext import dumps
 from model_service.protocol import Arriving, GuardedProtocol
 from model_service.registry import Registry
+from model_service.routing import Headers
 from model_service.runtimes.base import Rows
 from model_service.settings import Settings
 from model_service.shadow import Mirror, Mirrored
 from model_service.telemetry.logs import LineLog
 from model_service.telemetry.metrics import Histogram, Metrics
 from model_service.telemetry.requests import CLIENT_CLOSED_REQUEST, request_id_of
-from model_service.telemetry.spans import Provider
 from model_service.telemetry.tracing import Beginnings, about, finished, traceparent
 from model_service.versions import Lane
 
@@ -50,8 +50,7 @@ class Express:
         settings: of the service.
         metrics: of this worker.
         lines: takes the access lines.
-        traces: says which requests are sampled.
-        provider: takes their spans.
+        traces: says which requests are sampled, and where their spans go.
         board: says whether this worker is leaving; its clients are told so on the ordinary way.
         slot: of this worker on the board.
         gate: knows who may predict; without it, everybody may.
@@ -63,7 +62,6 @@ class Express:
     metrics: Metrics
     lines: LineLog
     traces: Beginnings
-    provider: Provider | None
     board: Board
     slot: int
     gate: Gate | None = None
@@ -73,6 +71,7 @@ class Express:
         self._max_body, self._max_rows = self.settings.max_body_bytes, self.settings.max_batch_rows
         self._seconds = self.settings.request_timeout_seconds
         self._asking = ASKING | self.traces.continued_by
+        self._provider = self.traces.provider
         self._asks = self.gate is not None or self.rates is not None
         self._active = self.metrics.gauge("http_server_active_requests")
         self._in_flight = self.metrics.gauge("model_requests_in_flight")
@@ -112,8 +111,8 @@ class Express:
         mirror = self.registry.mirrors.get(lane.version.name)
         if mirror is not None and mirror.wants(lane.version):
             request.copied = mirror, body
-        if arrived.drawn is not None and self.provider is not None:
-            request.trace(self.provider.context(arrived.drawn))
+        if arrived.drawn is not None and self._provider is not None:
+            request.trace(self._provider.context(arrived.drawn))
         self._active.add()
         self._in_flight.add()
         try:
@@ -161,8 +160,8 @@ class Express:
         if status != CLIENT_CLOSED_REQUEST:
             self._http_duration(request.url, status).observe(elapsed)
         self._model_duration(request.lane, outcome).observe(elapsed)
-        if request.span is not None and self.provider is not None:
-            self.provider.record(finished(request.span, request.told, request.started, status))
+        if request.span is not None and self._provider is not None:
+            self._provider.record(finished(request.span, request.told, request.started, status))
         if self.lines.wanted:
             path = request.url.decode()
             self.lines.write((now, request.started, "POST", path, status, request.request_id, request.known))

@@ -83,7 +83,7 @@ def _alone(express: Express, version: Version, metrics: Metrics) -> Express:
     registry.plain = Lane(version, "default", told=False)
     lines = LineLog(SILENT.name, lambda _: {})
     return replace(
-        express, registry=registry, metrics=metrics, lines=lines, traces=Beginnings(None), provider=None, gate=None,
+        express, registry=registry, metrics=metrics, lines=lines, traces=Beginnings(None), gate=None,
         rates=None,
     )  # fmt: skip
 

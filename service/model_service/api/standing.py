@@ -1,13 +1,12 @@
 """What is the same for every request of one caller over one connection to one version: found out once."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from model_service.protocol import GuardedProtocol
+from model_service.routing import Headers
 from model_service.versions import Lane
-
-Headers = Mapping[bytes, bytes]
 
 
 class Someone(Protocol):

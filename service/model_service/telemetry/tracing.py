@@ -83,11 +83,12 @@ class Beginnings:
     """Says which requests begin a trace, and begins it.
 
     Attributes:
+        provider: takes the spans; none where traces are off.
         continued_by: names of the headers that carry on a trace of the caller's.
     """
 
     def __init__(self, provider: Provider | None) -> None:
-        self._provider = provider
+        self.provider = provider
         self._tracer = provider.get_tracer(__name__) if provider else trace.NoOpTracer()
         self._sampler = provider.sampler if provider else ALWAYS_OFF
         self._ratio = _ratio_of(self._sampler)
@@ -95,9 +96,9 @@ class Beginnings:
 
     def draw(self) -> int | None:
         """Draw the id of a trace that would begin here and ask the sampler: a span that it drops is never made."""
-        if self._provider is None:
+        if self.provider is None:
             return None
-        trace_id = self._provider.ids.generate_trace_id()
+        trace_id = self.provider.ids.generate_trace_id()
         if self._ratio is not None:
             return trace_id if trace_id & self._ratio.TRACE_ID_LIMIT < self._ratio.bound else None
         result = self._sampler.should_sample(None, trace_id, "", SpanKind.SERVER)
@@ -112,8 +113,8 @@ class Beginnings:
             carrier: the headers that carry a trace on.
             drawn: the id of the trace, where it begins here.
         """
-        if self._provider is not None:
-            self._provider.ids.following = drawn
+        if self.provider is not None:
+            self.provider.ids.following = drawn
         start = time.time_ns() - int((time.perf_counter() - started) * 1e9)
         parent = propagate.extract(carrier)
         return self._tracer.start_span(about[METHOD], parent, SpanKind.SERVER, about, start_time=start)

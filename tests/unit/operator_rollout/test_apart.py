@@ -13,6 +13,16 @@ from model_operator.rollout.apart import pods_for
 OTHER = "other"
 
 
+def finish_first_step(world: World) -> None:
+    """Go on with traffic until the second step, whose pods nobody has made yet."""
+    for _ in range(60):
+        if world.state.step:
+            return
+        world.turn()
+        world.serve()
+    raise AssertionError(f"{world.state.phase}: {world.state.message}")
+
+
 def started_apart(replicas: int = 2, **fields: Any) -> World:
     """Version 1 serves, and version 2 has pods of its own and the first step's share."""
     world = started(**fields)
@@ -129,9 +139,7 @@ def test_a_bad_candidate_is_aborted_by_its_own_counters() -> None:
 
 def test_a_step_waits_for_its_pods() -> None:
     world = started_apart(replicas=4)
-    while world.state.step == 0:
-        world.turn()
-        world.serve()
+    finish_first_step(world)
     for _ in range(10):  # nobody makes the pods of the second step
         world.turn()
         world.serve()
@@ -141,9 +149,7 @@ def test_a_step_waits_for_its_pods() -> None:
 
 def test_a_step_lasts_its_time_from_when_its_pods_are_there() -> None:
     world = started_apart(replicas=4)
-    while world.state.step == 0:
-        world.turn()
-        world.serve()
+    finish_first_step(world)
     world.turn(30)
     world.roll()
     for _ in range(3):  # seen, and watched for 4 s
@@ -156,9 +162,7 @@ def test_a_step_lasts_its_time_from_when_its_pods_are_there() -> None:
 
 def test_pods_that_never_come_end_a_step() -> None:
     world = started_apart(replicas=4)
-    while world.state.step == 0:
-        world.turn()
-        world.serve()
+    finish_first_step(world)
     world.turn(65)
     assert (world.state.stage, world.state.reason) == (Stage.ABORTED, "NotEnoughRequests")
     assert world.state.message.startswith("1 of 4 pods of its own are ready")
