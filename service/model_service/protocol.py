@@ -9,7 +9,7 @@ And a request that is plain, which `Express` says, does not become an ASGI one, 
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -18,6 +18,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from model_service.errors import HeadTooLarge, MalformedRequest, RequestTimeout, ServiceError
+from model_service.headers import Headers
 from model_service.jsontext import dumps
 from model_service.telemetry.tracing import DRAWN
 
@@ -53,7 +54,7 @@ class Plain(Protocol):
 class Express(Protocol):
     """What answers plain requests without the application around them; `model_service.api.express` is the one."""
 
-    def meets(self, connection: "GuardedProtocol", url: bytes, headers: Mapping[bytes, bytes]) -> "Arriving | None":
+    def meets(self, connection: "GuardedProtocol", url: bytes, headers: Headers) -> "Arriving | None":
         """A POST that is plain as far as its head tells, or none."""
 
     def begin(self, arrived: "Arriving") -> Plain | None:
@@ -76,7 +77,7 @@ class Arriving:
 
     connection: "GuardedProtocol"
     url: bytes
-    headers: Mapping[bytes, bytes]
+    headers: Headers
     principal: Any
     drawn: int | None
     started: float

@@ -9,9 +9,10 @@ from model_artifact.paths import is_name
 from model_artifact.publish import published_versions
 from model_service import loading
 from model_service.errors import LoadFailed, ModelNotFound, ModelNotReady
+from model_service.headers import Headers
 from model_service.loaded import LoadedVersions
 from model_service.loading import Preloaded
-from model_service.routing import Headers, Routing, compile_routing
+from model_service.routing import Routing, compile_routing
 from model_service.settings import Settings
 from model_service.shadow import Mirror
 from model_service.telemetry.metrics import Metrics

@@ -4,10 +4,9 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from model_service.headers import Headers
 from model_service.traffic.document import PARTS, Key, ModelTraffic, part_of
 from model_service.versions import Lane, Version
-
-Headers = Mapping[bytes, bytes]
 
 
 @dataclass(frozen=True, slots=True)

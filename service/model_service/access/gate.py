@@ -16,7 +16,7 @@ from model_service.access.lockout import Lockout
 from model_service.access.principal import Principal, Proof, Remembers, Shown
 from model_service.access.settings import AccessSettings
 from model_service.access.verifying import Verifier
-from model_service.routing import Headers
+from model_service.headers import Headers
 
 log = logging.getLogger(__name__)
 API_KEY, AUTHORIZATION = b"x-api-key", b"authorization"

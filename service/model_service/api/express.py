@@ -18,10 +18,10 @@ from model_service.api.standing import Gate, Rates, find_out
 from model_service.batch import Item, Part
 from model_service.board import Board
 from model_service.errors import FAILURE, ClientLeft, InvalidInput, ServiceError
+from model_service.headers import Headers
 from model_service.jsontext import dumps
 from model_service.protocol import Arriving, GuardedProtocol
 from model_service.registry import Registry
-from model_service.routing import Headers
 from model_service.runtimes.base import Rows
 from model_service.settings import Settings
 from model_service.shadow import Mirror, Mirrored

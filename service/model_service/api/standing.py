@@ -4,8 +4,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from model_service.headers import Headers
 from model_service.protocol import GuardedProtocol
-from model_service.routing import Headers
 from model_service.versions import Lane
 
 

@@ -70,3 +70,8 @@ def test_the_libraries_follow(given: dict[str, str], openmp: int) -> None:
         [sys.executable, "-c", PROGRAM], env=clean | given, capture_output=True, text=True, check=True
     )
     assert json.loads(done.stdout) == {"blas": 1, "openmp": openmp}
+
+
+def test_start_server_imports_no_numeric_library_before_it_has_set_their_threads() -> None:
+    script = "import sys, model_service.__main__; sys.exit('numpy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
