@@ -88,8 +88,8 @@ def _sample_under_load(server: Server, given: argparse.Namespace, output: Path) 
 def _record(worker: psutil.Process, given: argparse.Namespace, output: Path) -> None:
     command = [
         str(Path(sys.executable).with_name("py-spy")), "record", "--pid", str(worker.pid), "--format", "raw",
-        "--rate", str(SAMPLES_A_SECOND), "--duration", str(given.seconds), "--output", str(output), "--nonblocking",
-        *(["--native"] if given.native else []),
+        "--rate", str(SAMPLES_A_SECOND), "--duration", str(given.seconds), "--output", str(output),
+        "--native" if given.native else "--nonblocking",  # C code can only be looked up while the worker stands still
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own process
     if done.returncode or not output.is_file():
