@@ -14,6 +14,11 @@ from opentelemetry.trace import SpanContext
 from model_service.errors import DeadlineExceeded
 from model_service.runtimes.base import Rows
 
+USUAL_ROWS = 256
+"""Models with one price for a call have it divided enough by so many rows."""
+QUICK_SECONDS = 0.02
+"""A call of more rows than usual takes no longer."""
+
 
 class WrongRowCount(Exception):
     """The model answered another number of rows than it was asked."""
@@ -25,7 +30,7 @@ class Limits:
 
     Attributes:
         share: whether requests share calls; without it each has one of its own.
-        batch_rows: of one call.
+        batch_rows: of one call; see `rows_of_call`.
         queue_rows: that may wait.
         window: seconds to wait for more.
         inline_rows: of a call that runs on the event loop.
@@ -38,6 +43,15 @@ class Limits:
     window: float
     inline_rows: int
     stuck_seconds: float
+
+    def rows_of_call(self, rows_per_second: float) -> int:
+        """Most rows of the next call, for a model that answered so many a second.
+
+        More rows than usual share a call when they are answered so quickly that nobody waits long for the others: with
+        few rows each, most of the time would go into changing threads.
+        """
+        quick = int(rows_per_second * QUICK_SECONDS)
+        return min(self.batch_rows, max(USUAL_ROWS, quick)) if self.share else self.batch_rows
 
 
 Scores = list[list[float]] | NDArray[np.float64]

@@ -58,6 +58,7 @@ class Batcher:
         self._running_since = 0.0
         self._queued_rows = 0
         self._rows_per_second = 0.0
+        self._call_rows = limits.rows_of_call(0.0)
         self._scheduled: asyncio.Handle | None = None
         self._in_window = False
         self._dead = False
@@ -132,7 +133,7 @@ class Batcher:
         raise Overloaded(f"{waiting} rows wait already; try again in {retry_after} s", retry_after)
 
     def _schedule(self) -> None:
-        full = self._queued_rows >= self._limits.batch_rows
+        full = self._queued_rows >= self._call_rows
         if self._scheduled is not None:
             if not (full and self._in_window):
                 return
@@ -176,7 +177,7 @@ class Batcher:
             if not batch:
                 return
             self._running = batch
-            full = self._queue or rows >= self._limits.batch_rows
+            full = self._queue or rows >= self._call_rows
             self._telemetry.started(batch, rows, "full" if full else reason)
             if rows <= self._limits.inline_rows:
                 self._settle(batch, self._call(batch), rows)
@@ -188,7 +189,7 @@ class Batcher:
         rows, now = 0, time.perf_counter()
         while self._queue:
             item = self._queue[0]
-            if batch and (not self._limits.share or rows + len(item.rows) > self._limits.batch_rows):
+            if batch and (not self._limits.share or rows + len(item.rows) > self._call_rows):
                 break
             self._queue.popleft()
             self._queued_rows -= len(item.rows)
@@ -237,7 +238,7 @@ class Batcher:
         return _split(answered, batch)
 
     def _in_calls(self, rows: Rows) -> Answered:
-        limit = self._limits.batch_rows
+        limit = self._call_rows
         if len(rows) <= limit:
             return self._predict(rows)
         parts = [self._predict(rows[start : start + limit]) for start in range(0, len(rows), limit)]
@@ -247,6 +248,7 @@ class Batcher:
         rate = rows / max(outcome.ended - outcome.started, 1e-9)
         weight = RATE_WEIGHT if self._rows_per_second else 1.0
         self._rows_per_second += weight * (rate - self._rows_per_second)
+        self._call_rows = self._limits.rows_of_call(self._rows_per_second)
         self._telemetry.ended(batch, outcome.call, outcome.started, outcome.ended)
         for item, answer in zip(batch, outcome.answers, strict=True):
             if isinstance(answer, ServiceError):

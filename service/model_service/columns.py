@@ -6,6 +6,7 @@ is the same in every row. The encoder is the one that writes single answers, so 
 
 from collections.abc import Callable, Sequence
 from itertools import chain, repeat
+from operator import getitem
 from typing import Any
 
 import numpy as np
@@ -50,8 +51,10 @@ class Columns:
         """
         opened = b',"probability":%b' % (b'null,"probabilities":null' if scores is None else b"")
         closed = self._model if scores is None else b"}" + self._model
+        names = {value: self._label_of(value) for value in set(values)}
         columns = [
-            *self._predictions(values, opened), *([] if scores is None else self._probabilities(values, scores)),
+            *self._predictions(values, names, opened),
+            *([] if scores is None else self._probabilities(values, names, scores)),
             *_identifiers(closed, len(values)), b'","timestamp":%b}' % dumps(timestamp),
         ]  # fmt: skip
         pieces = [b""] * (len(columns) * len(values))
@@ -60,28 +63,29 @@ class Columns:
         pieces[0] = pieces[0][1:]
         return pieces
 
-    def _predictions(self, values: list[Any], after: bytes) -> list[Column]:
+    def _predictions(self, values: list[Any], names: dict[Any, Any], after: bytes) -> list[Column]:
         if not self._is_classifier:
             return [b',{"prediction":', _texts(values), b',"prediction_class":null' + after]
         written = {
-            value: b',{"prediction":%b,"prediction_class":%b%b' % (dumps(value), dumps(self._label_of(value)), after)
-            for value in set(values)
+            value: b',{"prediction":%b,"prediction_class":%b%b' % (dumps(value), dumps(name), after)
+            for value, name in names.items()
         }
         return [list(map(written.__getitem__, values))]
 
-    def _probabilities(self, values: list[Any], scores: Scores) -> list[Column]:
+    def _probabilities(self, values: list[Any], names: dict[Any, Any], scores: Scores) -> list[Column]:
         width = len(self._keys)
         texts = dumps(_flat(scores))[1:-1].split(b",")
         if len(texts) != width * len(values):
             raise ValueError(f"expected {width} probabilities a row, got {len(texts)} in {len(values)} rows")
-        places = {value: self._places.get(self._label_of(value)) for value in set(values)}
-        chosen = [
-            b"null" if (place := places[value]) is None else texts[first + place]
-            for value, first in zip(values, range(0, len(texts), width), strict=True)
-        ]
-        columns: list[Column] = [chosen]
-        for at, key in enumerate(self._keys):
-            columns += [key, texts[at::width]]
+        by_label = [texts[at::width] for at in range(width)]
+        unnamed = [b"null"] * len(values)
+        chosen = {
+            value: by_label[self._places[name]] if name in self._places else unnamed for value, name in names.items()
+        }
+        own = list(map(getitem, map(chosen.__getitem__, values), range(len(values))))
+        columns: list[Column] = [own]
+        for key, written in zip(self._keys, by_label, strict=True):
+            columns += [key, written]
         return columns
 
 

@@ -68,7 +68,11 @@ class Settings(BaseSettings):
     max_body_bytes: int = Field(10 << 20, ge=1, description="Largest request body, in bytes.")
     max_batch_rows: int = Field(100, ge=1, description="Most rows in one /predict/batch request.")
     batching: bool = Field(True, description="Let waiting requests share calls of the model; off: one call each.")
-    batch_max_rows: int = Field(256, ge=1, description="Most rows in one call of the model; waiting requests share it.")
+    batch_max_rows: int = Field(
+        8192,
+        ge=1,
+        description="Most rows in one call of the model, which requests share; over 256 only in quick calls.",
+    )
     batch_window_ms: float = Field(0, ge=0, le=1000, description="Wait for more requests before a call; 0 never waits.")
     queue_max_rows: int = Field(8192, ge=1, description="Most rows that wait for the model, a worker; more get 429.")
     model_memory_bytes: int = Field(

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from support.batching import LOOPS, Bench, Model, run
 
 from model_artifact.coercion import Row
+from model_service import batch
 from model_service.batch import Answered, WrongRowCount
 from model_service.errors import PredictionFailed
 
@@ -116,6 +117,37 @@ def test_a_batch_that_is_full_does_not_wait_for_the_window(loop: str) -> None:
     run(loop, main())
     assert [len(call) for call in model.calls] == [3]
     assert bench.metric("model_batches_total", "full") == 1
+
+
+@pytest.mark.parametrize(("quick_seconds", "later"), [(1e9, [600]), (0.0, [256, 256, 88])], ids=["quick", "slow"])
+def test_more_rows_than_usual_share_a_call_only_of_a_model_that_was_quick(
+    monkeypatch: pytest.MonkeyPatch, quick_seconds: float, later: list[int]
+) -> None:
+    monkeypatch.setattr(batch, "QUICK_SECONDS", quick_seconds)
+    model = Model()
+    bench = Bench(model, batch_rows=700)
+
+    async def main() -> None:
+        for _ in range(2):
+            await bench.submit(*map(float, range(600)))
+
+    run("asyncio", main())
+    assert [len(call) for call in model.calls] == [256, 256, 88, *later]
+    bench.batcher.close()
+
+
+@pytest.mark.parametrize(
+    ("share", "batch_rows", "rows_per_second", "rows"),
+    [
+        (True, 8192, 0.0, 256), (True, 8192, 5_000.0, 256), (True, 8192, 50_000.0, 1000), (True, 8192, 1e9, 8192),
+        (True, 100, 0.0, 100), (True, 100, 1e9, 100), (False, 5000, 0.0, 5000),
+    ],
+)  # fmt: skip
+def test_a_call_takes_what_the_model_answers_quickly(
+    share: bool, batch_rows: int, rows_per_second: float, rows: int
+) -> None:
+    limits = batch.Limits(share, batch_rows, queue_rows=8192, window=0.0, inline_rows=0, stuck_seconds=60.0)
+    assert limits.rows_of_call(rows_per_second) == rows
 
 
 @every_loop

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from model_artifact.errors import ManifestInvalid
 from model_artifact.signature import Feature, Output, Rule, Signature
-from model_service.decoding import COMPACT_ROWS, Decoders
+from model_service.decoding import BULK_BYTES, Decoders
 from model_service.errors import ServiceError
 from model_service.schema import Schema
 
@@ -197,6 +197,8 @@ def test_the_text_that_stands_for_null_is_refused_however_it_is_written(written:
 
 
 NUMBERS = [token for token in TOKENS if token.strip("-+.0123456789eE") == ""]
+MANY = BULK_BYTES // len('{"features": [1]}')
+"""Rows that are long enough together, however few features they have."""
 NUMERIC = ("int8", "int64", "uint64", "float32", "float64")
 
 
@@ -212,7 +214,7 @@ def test_many_rows_of_numbers_are_the_same_in_an_array(
 ) -> None:
     inputs = tuple(Feature(f"x{at}", dtype, nullable=nullable) for at, (dtype, nullable) in enumerate(kinds))
     signature = Signature("other", "frame", inputs, (Output("prediction", "float64"),))
-    rows = [values[: len(inputs)] for values in tokens] + [["1"] * len(inputs)] * COMPACT_ROWS
+    rows = [values[: len(inputs)] for values in tokens] + [["1"] * len(inputs)] * MANY
     names = [f'"x{at}": ' if named else "" for at in range(len(inputs))]
     start, end = "{}" if named else "[]"
     written = [f'{{"features": {start}{", ".join(map(str.__add__, names, row))}{end}}}' for row in rows]
@@ -220,20 +222,60 @@ def test_many_rows_of_numbers_are_the_same_in_an_array(
     compiled, rules = Schema(signature), by_rules(signature)
 
     def decode(schema: Schema) -> Any:
-        return schema.values(schema.decode_many(body.encode(), 100))
+        return schema.values(schema.decode_many(body.encode(), 2 * MANY))
 
     assert outcome(decode, compiled) == outcome(decode, rules)
 
 
 @pytest.mark.parametrize(
-    ("first", "is_array"), [("1", True), ("-9007199254740991", True), ("9007199254740993", False), ("null", False)]
+    ("first", "nullable", "is_array"),
+    [
+        ("1", False, True),
+        ("1", True, True),
+        ("-9007199254740991", False, True),
+        ("9007199254740993", False, False),
+        ("9007199254740993", True, False),
+        ("null", True, False),
+    ],
 )
-def test_numbers_that_an_array_of_float64_would_change_stay_as_they_are(first: str, is_array: bool) -> None:
-    inputs = Feature("a", "int64", nullable=True), Feature("b", "float64")
-    signature = Signature("other", "frame", inputs, (Output("prediction", "float64"),))
-    rows = [f'{{"features": [{first}, 0.5]}}', *['{"features": [1, 2]}'] * COMPACT_ROWS]
-    found = Decoders(signature).many(f'{{"requests": [{",".join(rows)}]}}'.encode())
+def test_numbers_that_an_array_of_float64_would_change_stay_as_they_are(
+    first: str, nullable: bool, is_array: bool
+) -> None:
+    inputs = Feature("a", "int64", nullable=nullable), Feature("b", "float64")
+    found = Decoders(signature_of(*inputs)).many(many_rows(f"[{first}, 0.5]", "[1, 2]"))
+    assert found is not None
     assert isinstance(found, np.ndarray) is is_array
+
+
+BOUNDED = [
+    ({"ge": 2, "le": 3}, ["2", "3"], ["1.9999999999999998", "3.0000000000000004"]),
+    ({"gt": 2, "lt": 3}, ["2.0000000000000004", "2.9999999999999996"], ["2", "3"]),
+    ({}, ["1.7976931348623157e308", "-1.7976931348623157e308"], ["1e309", "null", "true", '"1"', "[1]", "1, 1"]),
+]
+
+
+@pytest.mark.parametrize(("limits", "taken", "declined"), BOUNDED)
+def test_many_rows_keep_to_the_limits_to_the_last_digit(
+    limits: dict[str, float], taken: list[str], declined: list[str]
+) -> None:
+    decoders = Decoders(signature_of(Feature("x", "float64", **limits)))
+    inside = taken[0]
+    assert all(isinstance(decoders.many(many_rows(f"[{value}]", f"[{inside}]")), np.ndarray) for value in taken)
+    assert all(decoders.many(many_rows(f"[{value}]", f"[{inside}]")) is None for value in declined)
+
+
+@pytest.mark.parametrize("value", ["128", "-129", "1.5", "1e400", "1" + "0" * 400])
+def test_many_rows_keep_to_the_range_of_their_dtype(value: str) -> None:
+    assert Decoders(signature_of(Feature("x", "int8"))).many(many_rows(f"[{value}]", "[1]")) is None
+
+
+def signature_of(*inputs: Feature) -> Signature:
+    return Signature("other", "frame", inputs, (Output("prediction", "float64"),))
+
+
+def many_rows(first: str, others: str) -> bytes:
+    rows = ", ".join(f'{{"features": {features}}}' for features in (first, *[others] * MANY))
+    return f'{{"requests": [{rows}]}}'.encode()
 
 
 @given(value=st.floats(allow_nan=False, allow_infinity=False))
