@@ -12,30 +12,15 @@ from support.cluster import Bucket, Namespace, wait_for
 from support.images import tagged
 from support.load import Load
 from support.operator import Models, Operator
-from support.rolled import Rolled, serving
+from support.rolled import ABORT_SECONDS, STEPS, Rolled, serving, spoilt
 
 from modelport import pack
-
-STEPS = [{"weight": weight, "pauseSeconds": 5} for weight in (20, 50, 100)]
-SPOILT = """
-import time
-LOADED = time.monotonic()
-
-def postprocess(answers):
-    if time.monotonic() - LOADED > 8:
-        raise RuntimeError
-    return answers
-"""
-"""It behaves until it is proven, and for a while after that."""
-ABORT_SECONDS = 10
 
 
 @pytest.fixture(scope="module")
 def operator(namespace: Namespace) -> Iterator[Operator]:
-    operator = Operator(namespace, "imager")
-    operator.install()
-    yield operator
-    operator.uninstall()
+    with Operator(namespace, "imager").installed() as found:
+        yield found
 
 
 @pytest.fixture(scope="module")
@@ -128,7 +113,7 @@ def test_a_bad_candidate_with_another_image_loses_its_traffic_within_seconds(
 ) -> None:
     folder = tmp_path_factory.mktemp("images")
     hooks = folder / "hooks.py"
-    hooks.write_text(SPOILT)
+    hooks.write_text(spoilt("raise RuntimeError", after=8))
     bundle = pack(estimator, data.data, name="cancer", version="3", destination=folder, formats=["onnx"], hooks=hooks)
     uri = bucket.upload(bundle.path, "images/3")
     before = rolled.uids()

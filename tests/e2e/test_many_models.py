@@ -17,10 +17,8 @@ REAL = "real"
 
 @pytest.fixture
 def operator(namespace: Namespace) -> Iterator[Operator]:
-    found = Operator(namespace, "shepherd")
-    found.install()
-    yield found
-    found.uninstall()
+    with Operator(namespace, "shepherd").installed() as found:
+        yield found
 
 
 @pytest.fixture

@@ -14,31 +14,15 @@ from sklearn.preprocessing import StandardScaler
 from support.access import key_entry
 from support.cluster import Bucket, Namespace, wait_for
 from support.operator import Models, Operator
-from support.rolled import Rolled, serving
+from support.rolled import ABORT_SECONDS, STEPS, Rolled, serving, spoilt
 
 from modelport import pack
-
-STEPS = [{"weight": weight, "pauseSeconds": 5} for weight in (20, 50, 100)]
-AFTER_SECONDS = 4
-"""A spoilt candidate behaves until it is proven, and for this long after it was loaded."""
-SPOILT = """
-import time
-LOADED = time.monotonic()
-
-def postprocess(answers):
-    if time.monotonic() - LOADED > {after}:
-        {deed}
-    return answers
-"""
-ABORT_SECONDS = 10
 
 
 @pytest.fixture(scope="module")
 def operator(namespace: Namespace) -> Iterator[Operator]:
-    operator = Operator(namespace, "roller")
-    operator.install()
-    yield operator
-    operator.uninstall()
+    with Operator(namespace, "roller").installed() as found:
+        yield found
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +37,7 @@ def publish(bucket: Bucket, data: Any, estimator: Any, tmp_path_factory: pytest.
 
     def make(version: str, deed: str = "", flipped: bool = False) -> dict[str, str]:
         hooks = folder / f"hooks-{version}.py"
-        hooks.write_text(SPOILT.format(after=AFTER_SECONDS, deed=deed))
+        hooks.write_text(spoilt(deed, after=4))
         other = make_pipeline(StandardScaler(), LogisticRegression()).fit(data.data, 1 - data.target)
         model = other if flipped else estimator
         extra = {"hooks": hooks} if deed else {}

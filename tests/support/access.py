@@ -2,7 +2,6 @@
 
 import json
 import ssl
-import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,6 +13,8 @@ import jwt
 from argon2 import PasswordHasher
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from support.answering import in_thread
 
 AUDIENCE = "modelport-tests"
 CHEAP = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
@@ -100,17 +101,12 @@ def issuing(port: int = 0, tls: ssl.SSLContext | None = None) -> Iterator[Issuer
         def log_message(self, *_: Any) -> None:
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", port), Handler) as server:
-        issuer = Issuer(f"{'https://localhost' if tls else 'http://127.0.0.1'}:{server.server_port}")
-        if tls is not None:
-            server.socket = tls.wrap_socket(server.socket, server_side=True)
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield issuer
-        finally:
-            server.shutdown()
-            thread.join()
+    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+    issuer = Issuer(f"{'https://localhost' if tls else 'http://127.0.0.1'}:{server.server_port}")
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
+    with in_thread(server):
+        yield issuer
 
 
 def write_json(path: Any, entries: Sequence[Mapping[str, Any]]) -> None:

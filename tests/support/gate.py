@@ -1,7 +1,6 @@
 """A door before a storage emulator: it counts, fails on demand, and keeps the conditions that the emulator forgets."""
 
 import re
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -9,6 +8,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import quote
 
 import urllib3
+
+from support.answering import in_thread
 
 NAME = re.compile(rb'"name":\s*"([^"]+)"')
 
@@ -109,12 +110,8 @@ def open_gate(behind: str, look: str) -> Iterator[Gate]:
 
     server = Server(("127.0.0.1", 0), Handler)
     gate.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
     try:
-        yield gate
+        with in_thread(server):
+            yield gate
     finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
         gate.pool.clear()

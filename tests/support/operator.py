@@ -5,8 +5,8 @@ import signal
 import subprocess
 import sys
 from collections import defaultdict
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -53,6 +53,15 @@ class Operator:
             install_definition()
         wait = ("--install", "--wait", "--timeout=90s")
         self.namespace.helm("upgrade", self.release, given, *wait, *flags, chart=chart)
+
+    @contextmanager
+    def installed(self) -> Iterator[Self]:
+        """Install it, and take it away when the block ends."""
+        self.install()
+        try:
+            yield self
+        finally:
+            self.uninstall()
 
     def uninstall(self) -> None:
         """Take it away; what it made stays."""

@@ -11,6 +11,24 @@ from support.cluster import wait_for
 from support.load import Load
 from support.operator import Models
 
+STEPS = [{"weight": weight, "pauseSeconds": 5} for weight in (20, 50, 100)]
+ABORT_SECONDS = 10
+"""To 100 % stable, from the moment that a bad candidate shows."""
+_SPOILT = """
+import time
+LOADED = time.monotonic()
+
+def postprocess(answers):
+    if time.monotonic() - LOADED > {after}:
+        {deed}
+    return answers
+"""
+
+
+def spoilt(deed: str, after: int) -> str:
+    """Hooks of a candidate that behaves until it is proven, and for so many seconds after it was loaded."""
+    return _SPOILT.format(deed=deed, after=after)
+
 
 @dataclass(frozen=True)
 class Rolled:

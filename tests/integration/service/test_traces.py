@@ -4,7 +4,6 @@ import gzip
 import http.server
 import json
 import socket
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -15,6 +14,7 @@ from typing import Any
 import pytest
 import urllib3
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from support.answering import in_thread
 from support.bundles import write_bare
 from support.estimators import Says
 from support.service import Service
@@ -49,12 +49,8 @@ def collector() -> Iterator[tuple[dict[str, str], Spans]]:
     """The variables that lead to a collector, and what it was sent."""
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Collector)
     Collector.spans = []
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield {ENDPOINT: f"http://127.0.0.1:{server.server_port}"}, Collector.spans
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with in_thread(server):
+        yield {ENDPOINT: f"http://127.0.0.1:{server.server_port}"}, Collector.spans
 
 
 def attributes(of: Any) -> dict[str, Any]:

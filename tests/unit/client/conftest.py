@@ -1,13 +1,13 @@
 """A real HTTP server that answers what a test scripted, and keeps what it was asked."""
 
 import json
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+from support.answering import in_thread
 
 Respond = Callable[["Asked"], tuple[int, Any] | tuple[int, Any, dict[str, str]] | None]
 
@@ -95,10 +95,7 @@ def server() -> Iterator[Scripted]:
         def log_message(self, *_: Any) -> None:
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
-        thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        scripted.url = f"http://127.0.0.1:{http.server_port}"
+    http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    scripted.url = f"http://127.0.0.1:{http.server_port}"
+    with in_thread(http):
         yield scripted
-        http.shutdown()
-        thread.join()

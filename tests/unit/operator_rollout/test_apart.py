@@ -33,6 +33,16 @@ def started_apart(replicas: int = 2, **fields: Any) -> World:
     return world
 
 
+def with_a_failed_start() -> World:
+    """A world whose candidate has pods of its own, which cannot load it."""
+    world = started()
+    world.spec = resource("2", image=OTHER)
+    world.turn()
+    world.failure = "LoadFailed: trained with scikit-learn 1.8"
+    world.turn()
+    return world
+
+
 def versions_behind_service(world: World) -> set[str]:
     return {version for pod in world.behind_service for version in pod.versions}
 
@@ -169,11 +179,7 @@ def test_pods_that_never_come_end_a_step() -> None:
 
 
 def test_pods_that_cannot_start_abort_it() -> None:
-    world = started()
-    world.spec = resource("2", image=OTHER)
-    world.turn()
-    world.failure = "LoadFailed: trained with scikit-learn 1.8"
-    world.turn()
+    world = with_a_failed_start()
     assert (world.state.stage, world.state.reason) == (Stage.ABORTED, "CannotStart")
     assert world.state.apart is None
 
@@ -204,11 +210,7 @@ def test_another_image_of_the_same_candidate_begins_anew() -> None:
 
 
 def test_an_image_that_did_not_start_is_corrected() -> None:
-    world = started()
-    world.spec = resource("2", image=OTHER)
-    world.turn()
-    world.failure = "LoadFailed: trained with scikit-learn 1.8"
-    world.turn()
+    world = with_a_failed_start()
     world.failure = None
     world.spec = resource("2", image="third")
     world.until("Promoted")
