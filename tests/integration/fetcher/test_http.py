@@ -252,8 +252,8 @@ def test_digest_that_the_server_tells_counts(web, uri, fetch, headers, expected)
 def test_time_of_change_tells_versions_apart_where_it_is_old_enough(web, uri, fetch, monkeypatch):
     """RFC 9110: a time of change that lies in the same second as the answer may belong to two versions."""
     monkeypatch.setattr(landing, "PART", 1 << 19)
-    now, old = format_datetime(datetime.now(UTC), usegmt=True), "Thu, 01 Jan 2026 12:00:00 GMT"
-    for stamp, parts in ((old, True), (now, False)):
+    answered = "Thu, 01 Jan 2026 12:00:01 GMT"
+    for stamp, parts in (("Thu, 01 Jan 2026 12:00:00 GMT", True), (answered, False)):
         web.requests.clear()
 
         def answer(handler, stamp=stamp):
@@ -261,8 +261,9 @@ def test_time_of_change_tells_versions_apart_where_it_is_old_enough(web, uri, fe
             whole = handler.headers.get("Range") is None
             start = 0 if whole else int(handler.headers["Range"].removeprefix("bytes=").split("-")[0])
             data = MODEL if whole else MODEL[start : start + (1 << 19)]
-            handler.send_response(200 if whole else 206)
+            handler.send_response_only(200 if whole else 206)
             for name, value in {
+                "Date": answered,
                 "Content-Length": str(len(data)),
                 "Last-Modified": stamp,
                 "Content-Range": f"bytes {start}-{start + len(data) - 1}/{len(MODEL)}",
