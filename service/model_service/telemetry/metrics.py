@@ -17,7 +17,7 @@ Kind = Literal["counter", "gauge", "histogram"]
 Combine = Literal["sum", "max", "shift"]
 
 MODEL = ("model_name", "model_version")
-ROW_BUCKETS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0)
+ROW_BUCKETS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0, 2048.0, 4096.0, 8192.0)
 DIFFERENCE_BUCKETS = (1e-9, 1e-6, 1e-4, 0.001, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 10.0, 100.0)
 VARIANTS = ("default", "candidate", "named", "shadow")
 OUTCOMES = ("ok", "invalid", "overload", "deadline", "cancelled", "failed")
