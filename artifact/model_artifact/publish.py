@@ -43,11 +43,18 @@ def staging(root: Path) -> Iterator[Path]:
 
 def sweep(root: Path) -> None:
     """Remove what killed runs left in staging; a lock, which dies with its holder, tells them from those that live."""
-    parent = root / STAGING
-    for lock in list(parent.glob("*.lock")):
+    for lock in in_staging(root, ".lock"):
         with suppress(OSError), locked(lock, wait=False):
             shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
-    _drop_if_empty(parent)
+    _drop_if_empty(root / STAGING)
+
+
+def in_staging(root: Path, *suffixes: str) -> list[Path]:
+    """What waits in staging with one of these suffixes; its last user may take the folder away at any moment."""
+    try:
+        return [root / STAGING / name for name in os.listdir(root / STAGING) if name.endswith(suffixes)]
+    except FileNotFoundError:
+        return []
 
 
 def publish(staged: Path, root: Path, *, replace: bool = False) -> Path:

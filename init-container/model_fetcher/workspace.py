@@ -16,7 +16,7 @@ from pathlib import Path
 
 from model_artifact.delivery import DeliveryError
 from model_artifact.locks import locked
-from model_artifact.publish import STAGING
+from model_artifact.publish import STAGING, in_staging
 
 KEPT_FOR = 24 * 3600
 """Seconds that what a stopped run received waits for a run that goes on."""
@@ -67,7 +67,7 @@ def workspace(root: Path, what: str, *, others: bool) -> Iterator[Workspace]:
     """
     staging = root / STAGING
     name = _name(what)
-    _sweep(staging, "" if others else name)
+    _sweep(root, "" if others else name)
     try:
         with _free_slot(staging, name) as folder:
             keep = False
@@ -96,9 +96,9 @@ def _free_slot(staging: Path, name: str) -> Iterator[Path]:
             return
 
 
-def _sweep(staging: Path, keep: str) -> None:
+def _sweep(root: Path, keep: str) -> None:
     """Remove what nobody came back for in time, and at once what has another name than `keep`, if one is given."""
-    for folder in {path.with_suffix(".part") for pattern in ("*.part", "*.held") for path in staging.glob(pattern)}:
+    for folder in {path.with_suffix(".part") for path in in_staging(root, ".part", ".held")}:
         with suppress(OSError), locked(_lock(folder), wait=False):
             if not folder.name.startswith(keep) or time.time() - folder.stat().st_mtime > KEPT_FOR:
                 shutil.rmtree(folder, ignore_errors=True)

@@ -45,6 +45,15 @@ def everything(root: Path) -> list[str]:
     return sorted(path.relative_to(root).as_posix() for path in root.rglob("*") if not path.is_dir())
 
 
+def open_files() -> list[str]:
+    """Files that this process holds, whatever threads of other tests open or close meanwhile."""
+    found = []
+    for link in Path("/proc/self/fd").iterdir():
+        with suppress(FileNotFoundError):
+            found.append(str(link.readlink()))
+    return found
+
+
 PUBLISHED = ["churn/1/deep/golden.json", "churn/1/manifest.json", "churn/1/model.onnx"]
 
 
@@ -150,13 +159,12 @@ def test_what_a_killed_run_left_is_swept_and_living_runs_are_not(root: Path) -> 
 
 def test_sweeping_alone_leaves_nothing_and_keeps_no_file_open(root: Path, put: Put) -> None:
     put()
-    before = len(list(Path("/proc/self/fd").iterdir()))
     (root / STAGING / "dead").mkdir(parents=True)
     (root / STAGING / "dead.lock").touch()
     sweep(root)
     put(version="2")
     assert not (root / STAGING).exists()
-    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    assert [path for path in open_files() if path.startswith(str(root))] == []
 
 
 def test_sweeping_what_is_not_there_does_nothing(root: Path) -> None:
@@ -179,10 +187,13 @@ def test_nobody_sees_half_a_model_while_versions_are_replaced(root: Path, put: P
     def watch() -> None:
         while not done.is_set():
             with suppress(FileNotFoundError):  # between the two renames
-                before = target.stat().st_ino
-                names = frozenset(path.name for path in target.iterdir())
-                if target.stat().st_ino == before:  # else it is the old one, being removed
-                    seen.add(names)
+                before = os.open(target, os.O_RDONLY)  # held, or its number soon is that of another one
+                try:
+                    names = frozenset(path.name for path in target.iterdir())
+                    if os.path.samestat(os.fstat(before), target.stat()):  # else it is the old one, being removed
+                        seen.add(names)
+                finally:
+                    os.close(before)
 
     watcher = threading.Thread(target=watch)
     watcher.start()
@@ -191,6 +202,25 @@ def test_nobody_sees_half_a_model_while_versions_are_replaced(root: Path, put: P
     done.set()
     watcher.join(timeout=60)
     assert seen == {frozenset({"model.onnx", "deep", "manifest.json"})}
+
+
+def test_a_sweep_finds_nothing_where_staging_goes_away_under_its_eyes(root: Path) -> None:
+    rounds, done = 60_000, threading.Event()
+
+    def come_and_go() -> None:
+        while not done.is_set():
+            (root / STAGING).mkdir(parents=True, exist_ok=True)
+            with suppress(OSError):  # the sweep was quicker
+                (root / STAGING).rmdir()
+
+    other = threading.Thread(target=come_and_go)
+    other.start()
+    try:
+        for _ in range(rounds):
+            sweep(root)
+    finally:
+        done.set()
+        other.join()
 
 
 def test_publishers_of_the_same_bundle_do_not_disturb_each_other(root: Path, put: Put) -> None:
