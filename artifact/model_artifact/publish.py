@@ -52,7 +52,7 @@ def sweep(root: Path) -> None:
 def in_staging(root: Path, *suffixes: str) -> list[Path]:
     """What waits in staging with one of these suffixes; its last user may take the folder away at any moment."""
     try:
-        return [root / STAGING / name for name in os.listdir(root / STAGING) if name.endswith(suffixes)]
+        return [entry for entry in (root / STAGING).iterdir() if entry.name.endswith(suffixes)]
     except FileNotFoundError:
         return []
 
