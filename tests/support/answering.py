@@ -9,10 +9,14 @@ from email.message import Message
 from http.server import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
 from typing import Any, Self
 
+BACKLOG = 128
+"""The library's own five are soon full on a busy machine, and who is left out comes again after a second or more."""
+
 
 @contextmanager
 def in_thread(server: HTTPServer) -> Iterator[None]:
     """Have a server answer until the block ends, and close it."""
+    server.socket.listen(BACKLOG)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:

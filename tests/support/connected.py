@@ -38,7 +38,9 @@ def connected(app: FastAPI, *, read_seconds: float = 20) -> Iterator[Connected]:
     """Serve until the block ends, as a worker does."""
     guard = Guard(1 << 16, read_seconds, lambda _: None)
     http: Any = partial(GuardedProtocol, guard=guard, express=app.state.express)
-    config = uvicorn.Config(app, port=0, http=http, ws="none", server_header=False, access_log=False, log_config=None)
+    config = uvicorn.Config(
+        app, port=0, http=http, ws="none", server_header=False, access_log=False, log_config=None, timeout_keep_alive=75
+    )
     server = uvicorn.Server(config)
     loops: Queue[asyncio.AbstractEventLoop] = Queue()
 

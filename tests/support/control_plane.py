@@ -15,6 +15,8 @@ from urllib.parse import parse_qs, urlsplit
 
 from kubernetes import client
 
+from support.answering import BACKLOG
+
 FOREIGN = ("gateway.networking.k8s.io", "keda.sh", "monitoring.coreos.com")
 KNOWN = {
     ("", "v1"): [("namespaces", "Namespace"), ("events", "Event")],
@@ -44,6 +46,7 @@ class ControlPlane:
 
     def __enter__(self) -> Self:
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self._server.socket.listen(BACKLOG)
         self._server.daemon_threads = True
         threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
         self.client = client.ApiClient(client.Configuration(host=self.address))
@@ -62,7 +65,7 @@ class ControlPlane:
         """Where it answers."""
         return f"http://127.0.0.1:{self._server.server_port}"
 
-    def wait_for(self, condition: Callable[[], bool], seconds: float = 30) -> bool:
+    def wait_for(self, condition: Callable[[], bool], seconds: float = 120) -> bool:
         """Wait until something holds of the objects; whether it came to be."""
         with self._news:
             return self._news.wait_for(condition, seconds)
@@ -85,16 +88,16 @@ class ControlPlane:
 
     def names(self, plural: str) -> set[str]:
         """Names of the objects of a kind."""
-        return {path.rsplit("/", 1)[1] for path in self.objects if path.split("/")[-2] == plural}
+        return {path.rsplit("/", 1)[1] for path in list(self.objects) if path.split("/")[-2] == plural}
 
     def one(self, plural: str, name: str) -> Object:
         """An object of a kind."""
-        (found,) = [item for path, item in self.objects.items() if path.endswith(f"/{plural}/{name}")]
+        (found,) = [item for path, item in self.objects.copy().items() if path.endswith(f"/{plural}/{name}")]
         return found
 
     def called(self, verb: str) -> int:
         """How often it was asked for something with this verb."""
-        return sum(count for (each, _), count in self.calls.items() if each == verb)
+        return sum(count for (each, _), count in dict(self.calls).items() if each == verb)
 
     def answer(self, verb: str, url: str, body: Any) -> tuple[int, Any]:
         """Status and body of one request."""
@@ -106,7 +109,7 @@ class ControlPlane:
         parts = urlsplit(url)
         path, query = parts.path, parse_qs(parts.query)
         self.calls[verb, path] += 1
-        for (refused, ending), (status, message) in self.refuse.items():
+        for (refused, ending), (status, message) in self.refuse.copy().items():
             if verb == refused and path.endswith(ending):
                 return _failure(status, message)
         if any(f"/{group}/" in path for group in FOREIGN):

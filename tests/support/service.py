@@ -15,7 +15,7 @@ import urllib3
 
 from support.batching import samples
 
-PATIENCE = 60.0
+PATIENCE = 180.0
 
 
 class Service:
@@ -61,7 +61,8 @@ class Service:
         )
 
     def lines(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.log.read_text().splitlines()]
+        whole, _, _ = self.log.read_bytes().rpartition(b"\n")  # the last line may be on its way
+        return [json.loads(line) for line in whole.splitlines()]
 
     def told(self) -> str:
         """Its log without access lines."""

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -19,25 +18,24 @@ from sklearn.linear_model import LogisticRegression
 from modelport import Client
 
 MODELPORT = str(Path(sys.executable).with_name("modelport"))
-READY_SECONDS = 60
+READY_SECONDS = 300
 
 
 def run(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run the command to its end."""
     command = [MODELPORT, *map(str, arguments)]
     return subprocess.run(
-        command, capture_output=True, text=True, env=os.environ | environment, timeout=120, check=False
+        command, capture_output=True, text=True, env=os.environ | environment, timeout=600, check=False
     )
 
 
 class Serving:
     """A `modelport serve` under way."""
 
-    def __init__(self, folder: Path, arguments: tuple[object, ...], environment: dict[str, str]) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.url = f"http://127.0.0.1:{free.getsockname()[1]}"
+    def __init__(self, port: int, folder: Path, arguments: tuple[object, ...], environment: dict[str, str]) -> None:
+        self.url = f"http://127.0.0.1:{port}"
         self._log = folder / "serve.log"
-        command = [MODELPORT, "serve", *map(str, arguments), "--port", self.url.rpartition(":")[2]]
+        command = [MODELPORT, "serve", *map(str, arguments), "--port", str(port)]
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(command, stderr=log, env=os.environ | environment)
 
@@ -47,16 +45,16 @@ class Serving:
 
     def end(self, number: int = signal.SIGTERM) -> int:
         self.process.send_signal(number)
-        return self.process.wait(60)
+        return self.process.wait(120)
 
 
 @pytest.fixture
-def serving(tmp_path: Path) -> Callable[..., Any]:
+def serving(tmp_path: Path, free_port: Callable[[], int]) -> Callable[..., Any]:
     @contextmanager
     def start(*arguments: object, **environment: str) -> Iterator[tuple[Client, Serving]]:
-        under_way = Serving(tmp_path, arguments, environment | {"TMPDIR": str(tmp_path)})
+        under_way = Serving(free_port(), tmp_path, arguments, environment | {"TMPDIR": str(tmp_path)})
         try:
-            with Client(under_way.url) as client:
+            with Client(under_way.url, timeout=60) as client:
                 client.wait_until_ready(READY_SECONDS)
                 yield client, under_way
         finally:

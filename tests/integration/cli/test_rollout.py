@@ -57,7 +57,7 @@ class Cluster(Answering):
     def run(self, *arguments: str, config: str = "") -> subprocess.CompletedProcess[str]:
         environment = os.environ | {"KUBECONFIG": config or str(self._config), "HOME": "/nowhere"}
         command = [sys.executable, "-m", "modelport", "rollout", *arguments]
-        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=300)
 
     def respond(self, method: str, path: str, _: object, body: bytes) -> tuple[int, Any]:
         if path != PATH or self.resource is None:

@@ -2,7 +2,6 @@
 
 import json
 import secrets
-import socket
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -30,13 +29,12 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def server(
-    models: Path, serving: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    models: Path, serving: Callable[..., Any], tmp_path: Path, free_port: Callable[[], int]
 ) -> Iterator[tuple[Client, list[str]]]:
     """The server's client, and the options that name its admin port."""
     token = tmp_path / "token"
     token.write_text(secrets.token_hex(32))
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     environment = {"ADMIN__PORT": str(port), "ADMIN__TOKEN_FILE": str(token), "MODEL_VERSION": "1", "WORKERS": "2"}
     settings = {f"MODELPORT_{name}": value for name, value in environment.items()}
     with serving(models, **settings) as (client, _):

@@ -19,7 +19,9 @@ from gcp_storage_emulator.server import Server, create_server
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import storage
 from moto.server import ThreadedMotoServer
+from support.answering import BACKLOG
 
+from model_fetcher import lanes
 from model_fetcher.destinations import Destination, ModelRoot
 from model_fetcher.fetch import Fetcher, Outcome
 from model_fetcher.plan import Wanted
@@ -71,6 +73,7 @@ def serve() -> Iterator[Callable[[WebStore], WebStore]]:
                 """Say nothing."""
 
         server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        server.socket.listen(BACKLOG)
         store.server, store.port = server, server.server_port
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
@@ -211,14 +214,19 @@ def root(tmp_path: Path) -> Path:
     return tmp_path / "volume"
 
 
+TIMEOUTS = Timeouts(connect=60, read=60)
+"""For stores of this process: one that is only slow, on a busy machine, must not be asked twice."""
+
+
 @pytest.fixture
-def fetch(patience: Patience, root: Path) -> Callable[..., Outcome]:
+def fetch(patience: Patience, root: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Outcome]:
     """Fetches as the program does, without waiting between tries."""
+    monkeypatch.setattr(lanes, "GRACE", 60.0)  # threads of a fetch that failed must not run into the next one
 
     def run(uri: str, destination: Destination | None = None, **options: Any) -> Outcome:
         how = {name: options.pop(name) for name in ("require_pinned", "free", "cache") if name in options}
-        ways = {name: options.pop(name) for name in ("auth", "ca_bundle", "headers") if name in options}
-        timeouts = Timeouts(connect=2, read=options.pop("read_timeout", 5))
+        ways = {name: options.pop(name) for name in ("auth", "ca_bundle", "connections", "headers") if name in options}
+        timeouts = Timeouts(TIMEOUTS.connect, options.pop("read_timeout", TIMEOUTS.read))
         access = Access(timeouts, notify=patience.notes.append, **ways)
         fetcher = Fetcher(Progress(), patience.retry(), access, **how)
         return fetcher.fetch(Wanted(uri, **options), destination or ModelRoot(root))
@@ -229,7 +237,7 @@ def fetch(patience: Patience, root: Path) -> Callable[..., Outcome]:
 @pytest.fixture
 def lister(patience: Patience) -> Callable[[str], list[Version]]:
     """Lists versions as the program does."""
-    fetcher = Fetcher(Progress(), patience.retry(), Access(Timeouts(connect=2, read=5)))
+    fetcher = Fetcher(Progress(), patience.retry(), Access(TIMEOUTS))
     return lambda uri: list_versions(fetcher, uri)
 
 
@@ -240,7 +248,7 @@ def program() -> Callable[..., subprocess.CompletedProcess[str]]:
     def run(*argv: str | Path, **environ: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "model_fetcher", *map(str, argv)]
         return subprocess.run(
-            command, env=dict(os.environ) | environ, capture_output=True, text=True, timeout=60, check=False
+            command, env=dict(os.environ) | environ, capture_output=True, text=True, timeout=300, check=False
         )
 
     return run

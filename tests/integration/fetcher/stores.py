@@ -8,6 +8,7 @@ from email.message import Message
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Lock
 from typing import Any, Protocol
 from urllib.parse import unquote, urlsplit
 
@@ -55,6 +56,7 @@ class WebStore:
     sent: int = 0
     posted: bytes = b""
     server: ThreadingHTTPServer | None = None
+    lock: Lock = field(default_factory=Lock)
 
     def wrap(self, context: ssl.SSLContext) -> None:
         """Speak TLS from now on."""
@@ -70,8 +72,10 @@ class WebStore:
         self.requests.append((handler.path, handler.headers))
         path = unquote(urlsplit(handler.path).path)
         data = self.objects.get(path)
-        if self.faults:
-            self.faults.pop(0)(handler, data or b"")
+        with self.lock:
+            fault = self.faults.pop(0) if self.faults else None
+        if fault is not None:
+            fault(handler, data or b"")
         elif data is None:
             reply(handler, 404)
         else:
@@ -86,15 +90,20 @@ class WebStore:
             reply(handler, 304, **headers)
             return
         if part is None:
-            self.sent += len(data)
+            self.count(len(data))
             reply(handler, 200, data, **headers)
             return
         start, stop = int(part[1]), min(int(part[2] or len(data)) + 1, len(data))
         if start >= len(data):
             reply(handler, 416, Content_Range=f"bytes */{len(data)}", **headers)
             return
-        self.sent += stop - start
+        self.count(stop - start)
         reply(handler, 206, data[start:stop], Content_Range=f"bytes {start}-{stop - 1}/{len(data)}", **headers)
+
+    def count(self, size: int) -> None:
+        """So many bytes are sent, by one of the threads that answer."""
+        with self.lock:
+            self.sent += size
 
 
 def reply(handler: BaseHTTPRequestHandler, status: int, body: bytes = b"", **headers: str) -> None:

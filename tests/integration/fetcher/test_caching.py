@@ -159,7 +159,7 @@ def test_pods_at_once_fetch_only_once(web, pack, pods, patience):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20)
+        thread.join(60)
     assert sorted(outcomes) == [0, 0, 0, sum(map(len, bundle.files.values()))]
 
 
@@ -175,9 +175,9 @@ def test_waiting_for_another_run_is_said(cache, patience):
 
     thread = threading.Thread(target=hold)
     thread.start()
-    holding.wait(5)
+    assert holding.wait(60)
     with cache.exclusive("it"):
-        assert done.wait(5)
+        assert done.wait(60)
     thread.join()
     assert patience.notes == ["another run is fetching the same: waiting for it"]
 

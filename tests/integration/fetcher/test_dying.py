@@ -51,7 +51,7 @@ def deaths(bundles, folder_store, memory):
         uris = [bundle.into(folder_store, str(number)) for number, bundle in enumerate(bundles)]
         work = memory / "deaths"
         command = [sys.executable, Path(__file__).with_name("dying.py"), work, *uris[: following + 1]]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
         assert done.returncode == 0, done.stderr
         folders = sorted(work.iterdir())
         assert len(folders) == int(done.stdout) + 1 > 3 * len(bundles[1].files)

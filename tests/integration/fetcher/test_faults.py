@@ -19,7 +19,7 @@ import pytest
 from model_artifact.bundle import verify
 from model_artifact.delivery import DeliveryError
 from model_artifact.publish import STAGING
-from model_fetcher import landing
+from model_fetcher import landing, lanes
 from model_fetcher.destinations import ModelRoot
 from model_fetcher.fetch import Fetcher
 from model_fetcher.plan import Wanted
@@ -37,6 +37,7 @@ SMALL_PART = 16 << 10
 @pytest.fixture(autouse=True)
 def _many_small_parts(monkeypatch):
     monkeypatch.setattr(landing, "PART", SMALL_PART)
+    monkeypatch.setattr(lanes, "GRACE", 60.0)  # threads of the first fetch must not run into the second one
     monkeypatch.setattr(os, "fsync", lambda _: None)
 
 
@@ -107,10 +108,10 @@ class Run:
         if len(self.proxy.requests) == next(iter([*changes]), -1):
             self.put(self.content())
 
-    def fetch(self, key: str, pins: dict[str, str]) -> str:
+    def fetch(self, key: str, pins: dict[str, str], timeouts: Timeouts) -> str:
         uri = f"{self.proxy.address}/{key}" if self.store.uri("").startswith("http") else self.store.uri(key)
         retry = Retry(20, clock=lambda: self.now, sleep=self.sleep, jitter=self.rng.random)
-        fetcher = Fetcher(Progress(io.StringIO()), retry, Access(Timeouts(2, 0.15), connections=4))
+        fetcher = Fetcher(Progress(io.StringIO()), retry, Access(timeouts, connections=4))
         try:
             fetcher.fetch(Wanted(uri, **pins), ModelRoot(self.root, replace=True))
         except DeliveryError as error:
@@ -136,12 +137,12 @@ def test_nothing_half_or_wrong_is_ever_published(fronts, pack, tmp_path):
         key, pins = run.make()
         run.proxy.requests.clear()
         run.proxy.breaking = run.breaking(key, pins)
-        reason = run.fetch(key, pins)
+        reason = run.fetch(key, pins, Timeouts(2, 0.15))
         published = run.published()
         assert len(published) == (reason == "published"), f"seed {number}: {reason}"
         assert set(published) <= run.right, f"seed {number}: wrong bytes"
         run.proxy.breaking = Breaking()
-        again = run.fetch(key, pins)
+        again = run.fetch(key, pins, Timeouts(60, 60))
         assert again == "published", f"seed {number}: {reason}, then {again}"
         assert set(run.published()) <= run.right, f"seed {number}: wrong bytes"
         assert not (run.root / STAGING).exists(), f"seed {number}: something was left"

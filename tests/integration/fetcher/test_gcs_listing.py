@@ -37,7 +37,7 @@ class Paged:
     def answer(self, handler):
         self.web.requests.append((handler.path, handler.headers))
         headers = {name: value for name, value in handler.headers.items() if name in {"Range", "Accept"}}
-        answer = requests.get(f"{self.emulator}{handler.path}", headers=headers, timeout=5)
+        answer = requests.get(f"{self.emulator}{handler.path}", headers=headers, timeout=60)
         body = answer.content
         passed = {name: answer.headers[name] for name in ("Content-Range", "X-Goog-Hash") if name in answer.headers}
         url = urlsplit(handler.path)

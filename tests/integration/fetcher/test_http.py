@@ -4,8 +4,8 @@ import base64
 import socket
 import threading
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
+from email.utils import formatdate
+from functools import partial
 
 import pytest
 
@@ -14,6 +14,7 @@ from model_artifact.delivery import AccessDenied, ChecksumMismatch, NotFound, Un
 from model_fetcher import landing
 from model_fetcher.destinations import ModelRoot
 from model_fetcher.errors import Misconfigured
+from model_fetcher.sources import web as client
 
 from .answers import MODEL, redirect, reset, status, truncated
 
@@ -35,10 +36,12 @@ def test_server_says_when_to_come_back(web, uri, fetch, patience):
     assert patience.now == 7
 
 
-def test_server_says_when_to_come_back_as_a_date(web, uri, fetch, patience):
-    web.faults = [status(503, Retry_After=format_datetime(datetime.now(UTC) + timedelta(seconds=20)))]
+def test_server_says_when_to_come_back_as_a_date(web, uri, fetch, patience, monkeypatch):
+    now = 1_800_000_000
+    monkeypatch.setattr("time.time", lambda: now)
+    web.faults = [status(503, Retry_After=formatdate(now + 20, usegmt=True))]
     fetch(uri)
-    assert 15 < patience.now <= 20
+    assert patience.now == 20
 
 
 def test_nonsense_in_retry_after_is_ignored(web, uri, fetch, patience):
@@ -48,10 +51,8 @@ def test_nonsense_in_retry_after_is_ignored(web, uri, fetch, patience):
 
 
 def test_nobody_listens(fetch, root):
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
     with pytest.raises(Unreachable, match=r"Connection refused.*gave up after"):
-        fetch(f"http://127.0.0.1:{port}/m.onnx")
+        fetch("http://127.0.0.1:1/m.onnx")
     assert list(root.iterdir()) == []
 
 
@@ -193,22 +194,24 @@ def test_headers_go_to_the_host_that_they_are_for(web, serve, uri, fetch):
     assert "secret" not in str(done)
 
 
-def test_slow_sender_is_given_up(web, uri, fetch, patience):
-    """It sends a byte now and then, so that no read ever times out."""
-    gone = threading.Event()
+def test_slow_sender_is_given_up(web, uri, fetch, patience, monkeypatch):
+    """It sends a byte now and then, so that no read ever times out: one in ten seconds of a clock that it moves."""
+    gone, sent = threading.Event(), []
+    monkeypatch.setattr(client, "Pace", partial(client.Pace, clock=lambda: 10.0 * len(sent)))
 
     def dripping(handler, data):
         handler.send_response(200)
         handler.send_header("Content-Length", str(len(data)))
         handler.end_headers()
         with suppress(OSError):
-            while not gone.wait(0.02):
+            while not gone.wait(0.02) and len(sent) < 1000:
                 handler.wfile.write(b".")
                 handler.wfile.flush()
+                sent.append(b".")
         handler.close_connection = True
 
     web.faults = [dripping]
-    fetch(uri, read_timeout=0.2)
+    fetch(uri)
     gone.set()
     assert "all but stopped sending" in patience.notes[0]
 

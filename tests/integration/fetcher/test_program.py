@@ -184,7 +184,7 @@ class Gate:
         handler.wfile.write(data[: len(data) // 2])
         handler.wfile.flush()
         self.reached.set()
-        self.open.wait(30)
+        self.open.wait(300)
         try:
             handler.wfile.write(data[len(data) // 2 :])
         except OSError:
@@ -203,16 +203,17 @@ def halfway(web, gate, root):
     """A process in the middle of its download."""
     web.put("m.onnx", LARGE)
     web.faults = [gate]
-    command = [sys.executable, "-m", "model_fetcher", "--root", str(root), web.uri("m.onnx")]
+    options = ["--root", str(root), "--read-timeout", "300"]
+    command = [sys.executable, "-m", "model_fetcher", *options, web.uri("m.onnx")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        assert gate.reached.wait(30)
+        assert gate.reached.wait(60)
         yield process
         process.kill()
 
 
 def test_killed_halfway_leaves_nothing_published_and_the_next_run_cleans_up(halfway, program, web, root, tree):
     halfway.kill()
-    halfway.wait(10)
+    halfway.wait(60)
     assert [path.name for path in root.iterdir()] == [STAGING]
     assert program("--root", root, web.uri("m.onnx")).returncode == 0
     assert sorted(tree(root)) == ["m/1/m.onnx", "m/1/manifest.json"]
@@ -222,13 +223,13 @@ def test_killed_halfway_leaves_nothing_published_and_the_next_run_cleans_up(half
 
 def test_terminated_halfway_cleans_up_itself(halfway, root):
     halfway.send_signal(signal.SIGTERM)
-    assert halfway.wait(10) == 128 + signal.SIGTERM
+    assert halfway.wait(60) == 128 + signal.SIGTERM
     assert list(root.iterdir()) == []
 
 
 def test_interrupted_halfway_cleans_up_without_a_stack_trace(halfway, root):
     halfway.send_signal(signal.SIGINT)
-    assert halfway.wait(10) == 128 + signal.SIGINT
+    assert halfway.wait(60) == 128 + signal.SIGINT
     assert "Traceback" not in halfway.stderr.read()
     assert list(root.iterdir()) == []
 
@@ -237,7 +238,7 @@ def test_a_rival_run_leaves_a_living_one_alone(halfway, gate, program, web, root
     rival = program("--root", root, web.uri("m.onnx"))
     assert rival.returncode == 0, rival.stderr
     gate.open.set()
-    assert halfway.wait(20) == 0
+    assert halfway.wait(60) == 0
     assert json.loads(halfway.stdout.read())["already_there"] is True
     assert sorted(tree(root)) == ["m/1/m.onnx", "m/1/manifest.json"]
 
@@ -249,7 +250,7 @@ def test_many_runs_at_once_all_succeed(folder_store, pack, root, tree, filling):
     argv = [uri, str(root)] if filling else ["--root", str(root), uri]
     command = [sys.executable, "-m", "model_fetcher", *argv]
     runs = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(5)]
-    outputs = [run.communicate(timeout=60) for run in runs]
+    outputs = [run.communicate(timeout=300) for run in runs]
     assert [run.returncode for run in runs] == [0] * 5, outputs
     folder = root if filling else root / "churn" / "1"
     assert tree(root) == {f"{folder.relative_to(root) / path}": data for path, data in bundle.files.items()}

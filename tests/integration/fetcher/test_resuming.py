@@ -37,14 +37,15 @@ def part_of(handler):
     return int(handler.headers["Range"].removeprefix("bytes=").split("-")[0]) // PART
 
 
-def broken(web, *parts, status=503):
-    """Make a server answer only for other parts than these; returns those that were asked for."""
+def broken(web, *parts, status=503, after=lambda: None):
+    """Make a server answer only for other parts than these, which it refuses `after`; returns those asked for."""
     asked = []
 
     def answer(handler):
         number = part_of(handler)
         asked.append(number)
         if number in parts:
+            after()
             handler.send_response(status)
             handler.send_header("Content-Length", "0")
             handler.end_headers()
@@ -55,20 +56,21 @@ def broken(web, *parts, status=503):
     return asked
 
 
-def wait_for_part(root, number):
-    """Until a ledger says that the part is complete."""
-    until = time.monotonic() + 20
-    while not any(str(number) in path.read_text().split("\n")[1:] for path in root.rglob("ledgers/*")):
+def wait_for_parts(root, *numbers):
+    """Until a ledger says that the parts are complete."""
+    until, wanted = time.monotonic() + 60, set(map(str, numbers))
+    while not any(wanted <= set(path.read_text().split("\n")[1:]) for path in root.rglob("ledgers/*")):
         assert time.monotonic() < until
         time.sleep(0.01)
 
 
 @pytest.fixture
-def stopped(web, uri, fetch):
+def stopped(web, uri, fetch, root):
     """A run that got all but some parts."""
 
     def run(*missing, **options):
-        broken(web, *missing)
+        others = set(range(-(-len(MODEL) // PART))) - set(missing)
+        broken(web, *missing, after=lambda: wait_for_parts(root, *others))  # for a failure stops all others
         with pytest.raises((Unreachable, AccessDenied)):
             fetch(uri, **options)
         web.sent = 0
@@ -103,15 +105,7 @@ def test_next_run_fetches_only_what_is_missing(stopped, uri, fetch, web, missing
 
 
 def test_credentials_may_be_renewed_between_the_runs(web, uri, fetch, root):
-    broken(web, 4, status=403)
-    answer = web.answer
-
-    def late(handler):
-        if part_of(handler) == 4:  # for a refusal stops all others at once
-            wait_for_part(root, 0)
-        answer(handler)
-
-    web.answer = late
+    broken(web, 4, status=403, after=lambda: wait_for_parts(root, 0))  # for a refusal stops all others at once
     with pytest.raises(AccessDenied):
         fetch(uri)
     asked = broken(web)
@@ -197,7 +191,7 @@ def test_complete_files_of_a_bundle_are_not_moved_again(web, pack, fetch):
 
     web.answer = answer
     with pytest.raises(Unreachable):
-        fetch(uri)
+        fetch(uri, connections=1)  # one file after the other, so that those before the last are complete
     late.set()
     web.sent = 0
     done = fetch(uri)
@@ -257,7 +251,7 @@ class TestKilled:
         def answer(handler):
             if f"bytes={real * 2}-" in handler.headers["Range"]:
                 waiting.set()
-                let_go.wait(20)
+                let_go.wait(300)
                 handler.close_connection = True
                 return
             web.give(handler, web.objects[handler.path])
@@ -265,13 +259,8 @@ class TestKilled:
         web.answer = answer
         command = [sys.executable, "-m", "model_fetcher", "--root", str(root), web.uri("m.onnx")]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-            assert waiting.wait(20)
-            deadline = time.monotonic() + 20
-            while web.sent < len(large) - real and time.monotonic() < deadline:
-                pass
-            ledger = next(iter((root / STAGING).glob("*.part/ledgers/*")))
-            while len(ledger.read_text().splitlines()) < 5 and time.monotonic() < deadline:
-                pass
+            assert waiting.wait(60)
+            wait_for_parts(root, 0, 1, 3, 4)
             yield process
             let_go.set()
             process.kill()
@@ -279,7 +268,7 @@ class TestKilled:
     @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
     def test_next_run_goes_on(self, running, web, large, program, root, how):
         running.send_signal(how)
-        assert running.wait(10) in {-signal.SIGKILL, 128 + how}
+        assert running.wait(60) in {-signal.SIGKILL, 128 + how}
         web.answer = lambda handler: web.give(handler, web.objects[handler.path])
         web.sent = 0
         done = program("--root", root, web.uri("m.onnx"))

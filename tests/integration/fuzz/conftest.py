@@ -21,6 +21,6 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     document = json.loads(manifest.read_text())
     del document["signature"]["rules"]  # OpenAPI cannot say them, and what it allows is to be accepted
     manifest.write_text(json.dumps(document))
-    settings = {"READ_TIMEOUT_SECONDS": "1", "MAX_BODY_BYTES": "200000", "LOG_LEVEL": "warning"}
+    settings = {"MAX_BODY_BYTES": "200000", "LOG_LEVEL": "warning"}
     with running(folder / "models", port, folder, **settings) as service:
         yield service

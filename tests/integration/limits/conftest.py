@@ -1,5 +1,6 @@
 """A Redis for each test, and servers that count in it."""
 
+import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,19 @@ from support.bundles import write_bare
 from support.estimators import Slow
 from support.redis import RedisServer
 from support.service import running
+
+
+def to_the_minute(state: str) -> str:
+    """An item of the `RateLimit` field with its seconds rounded up: some of them may pass between two requests."""
+    head, _, seconds = state.rpartition("=")
+    return f"{head}={math.ceil(int(seconds) / 60) * 60}"
+
+
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Redis of a busy machine may be slow to take a connection."""
+    for module in ("check", "client"):
+        monkeypatch.setattr(f"model_service.limits.{module}.CONNECT_SECONDS", 60.0)
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ LIMIT = Limit.of(Rule(per="address", rate="10/day"))
 
 
 def settings(url: str, **more: Any) -> LimitsSettings:
-    return LimitsSettings.model_validate({"redis_url": url, "redis_timeout_ms": 2000} | more)
+    return LimitsSettings.model_validate({"redis_url": url, "redis_timeout_ms": 5000} | more)
 
 
 async def reached(given: LimitsSettings) -> bool:

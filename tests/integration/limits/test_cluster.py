@@ -13,6 +13,12 @@ from model_service.errors import SettingsInvalid
 from model_service.limits.check import check
 from model_service.limits.settings import LimitsSettings
 
+PATIENT = """
+from model_service.__main__ import main
+from model_service.limits import check, client
+check.CONNECT_SECONDS = client.CONNECT_SECONDS = 60.0
+main()
+"""
 RULES = [{"per": "address", "rate": "10/day"}]
 
 
@@ -47,7 +53,7 @@ def test_the_start_ends_with_the_sentence(node: RedisServer, tmp_path: Path) -> 
     }
     for arguments, code in ((), 2), (("--show-settings",), 0):
         result = subprocess.run(
-            [sys.executable, "-m", "model_service", *arguments], env=env, cwd=tmp_path, capture_output=True, text=True,
+            [sys.executable, "-c", PATIENT, *arguments], env=env, cwd=tmp_path, capture_output=True, text=True,
             check=False,
         )  # fmt: skip
         assert result.returncode == code, result.stderr

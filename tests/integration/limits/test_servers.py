@@ -10,6 +10,8 @@ import urllib3
 from support.redis import RedisServer
 from support.service import Service, wait_for
 
+from .conftest import to_the_minute
+
 RULES = json.dumps([{"per": "address", "rate": "40/day"}])
 MANY = json.dumps([{"per": "address", "rate": "1000000/day"}])
 ROW = {"features": [0.0]}
@@ -18,7 +20,7 @@ LOGGER = "model_service.limits.shared"
 
 def address(redis_server: RedisServer, password_file: Any) -> dict[str, Any]:
     """Where to count, for a machine that may be busy with other things for a while."""
-    return {"redis_url": redis_server.url, "redis_password_file": password_file, "redis_timeout_ms": 2000}
+    return {"redis_url": redis_server.url, "redis_password_file": password_file, "redis_timeout_ms": 5000}
 
 
 def ask(service: Service) -> int:
@@ -48,7 +50,8 @@ def test_what_is_left_is_told_whichever_way_a_request_takes(serve: Any) -> None:
     with serve(rules=RULES) as service:
         shown = [{}, {"x-request-timeout-ms": "9000"}, {}]
         answers = [service.request("POST", "/predict", json=ROW, headers=headers) for headers in shown]
-        assert [answer.headers["ratelimit"] for answer in answers] == [f'"address";r={r};t=2160' for r in (39, 38, 37)]
+        told = [to_the_minute(answer.headers["ratelimit"]) for answer in answers]
+        assert told == [f'"address";r={left};t=2160' for left in (39, 38, 37)]
         assert ask_often([service], 60) == {200: 37, 429: 23}
         refused = service.request("POST", "/predict", json=ROW)
         assert (refused.status, refused.json()["error"]) == (429, "rate_limited")
@@ -69,6 +72,8 @@ def test_a_reload_forgets_nothing(serve: Any) -> None:
 def test_pods_count_together(serve: Any, redis_server: RedisServer, password_file: Any) -> None:
     shared = address(redis_server, password_file) | {"rules": RULES, "workers": 2}
     with serve(**shared) as one, serve(**shared) as other:
+        for pod in (one, other):
+            pod.wait_metric(0.0, "rate_limit_fallback")
         assert ask_often([one, other], 120) == {200: 40, 429: 80}
 
 
@@ -102,5 +107,5 @@ def test_a_redis_that_dies_under_load_costs_no_request(
                 each.result()
         assert set(statuses) == {200}
         assert statuses[200] > 100
-        assert slowest < 1.0, "a dead Redis must not be waited for; the rest is for a busy machine"
+        assert slowest < 4.0, "a dead Redis must not be waited for, which takes 5 s; the rest is for a busy machine"
         assert ["does not answer" in line for line in told(service)] == [True, False, True, False]

@@ -17,9 +17,12 @@ from model_service.limits.shared import SharedBuckets
 from model_service.telemetry.metrics import Metrics
 from model_service.telemetry.series import SharedSeries
 
+from .conftest import to_the_minute
+
 TEN = Limit.of(Rule(per="address", rate="10/day"))
 TWO = Limit.of(Rule(per="address", rate="2/day", name="two"))
-BACK = 10.0
+PATIENCE = 60.0
+LIMIT = 1.0
 
 
 def no_metrics() -> Metrics:
@@ -45,11 +48,15 @@ def run(
     return metrics
 
 
-async def back(buckets: SharedBuckets) -> None:
-    deadline = time.monotonic() + BACK
-    while not buckets.answers:
-        assert time.monotonic() < deadline, "the Redis was not found again"
+async def until(condition: Callable[[], bool], otherwise: str) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, otherwise
         await asyncio.sleep(0.02)
+
+
+async def back(buckets: SharedBuckets) -> None:
+    await until(lambda: buckets.answers, "the Redis was not found again")
 
 
 def told(caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -63,7 +70,9 @@ def fallback(metrics: Metrics) -> float:
 
 @pytest.fixture
 def settings(redis_server: RedisServer, password_file: Path) -> LimitsSettings:
-    return LimitsSettings.model_validate({"redis_url": redis_server.url, "redis_password_file": password_file})
+    """With the longest wait there is, for a machine that may be busy with other things for a while."""
+    given = {"redis_url": redis_server.url, "redis_password_file": password_file, "redis_timeout_ms": 5000}
+    return LimitsSettings.model_validate(given)
 
 
 def test_pods_count_together_however_many_ask_at_once(settings: LimitsSettings) -> None:
@@ -81,11 +90,12 @@ def test_it_tells_what_is_left_as_local_buckets_do(settings: LimitsSettings) -> 
         for _ in range(3):
             taken = await buckets.take([(TWO, "a"), (TEN, "a")])
             assert taken is not None
-            states.append((taken[0], TWO.state(taken[1][0]), TEN.state(taken[1][1])))
+            shown = [limit.state(backlog).decode() for limit, backlog in zip((TWO, TEN), taken[1], strict=True)]
+            states.append((taken[0], *map(to_the_minute, shown)))
         assert states == [
-            (True, b'"two";r=1;t=43200', b'"address";r=9;t=8640'),
-            (True, b'"two";r=0;t=43200', b'"address";r=8;t=8640'),
-            (False, b'"two";r=0;t=43200', b'"address";r=8;t=8640'),
+            (True, '"two";r=1;t=43200', '"address";r=9;t=8640'),
+            (True, '"two";r=0;t=43200', '"address";r=8;t=8640'),
+            (False, '"two";r=0;t=43200', '"address";r=8;t=8640'),
         ]
 
     run(settings, test)
@@ -103,7 +113,7 @@ def test_keys_are_named_for_the_service_and_do_not_stay(settings: LimitsSettings
         assert len(keys) == 3
         assert b"shop/churn:address:a" in keys
         assert max(map(len, keys)) == len("shop/churn:address:") + 64
-        assert 8630 < client.ttl("shop/churn:address:a") <= 8640
+        assert 8640 - 60 < client.ttl("shop/churn:address:a") <= 8640
 
 
 def test_a_redis_that_dies_and_comes_back(
@@ -142,11 +152,11 @@ def test_nobody_waits_longer_than_the_limit_for_one_that_hangs(
     async def test(buckets: SharedBuckets) -> None:
         redis_server.freeze()
         waits = await asyncio.gather(*(timed(buckets, turn / 1000) for turn in range(40)))
-        assert max(waits) < 0.05 + 0.2
+        assert max(waits) < 5 * LIMIT, "two round trips, the second for all who came meanwhile; not one for each"
         redis_server.thaw()
         await back(buckets)
 
-    run(settings, test)
+    run(settings.model_copy(update={"redis_timeout_ms": LIMIT * 1000}), test)
 
 
 def test_a_connection_that_was_closed_for_idleness_costs_nothing(
@@ -183,7 +193,7 @@ def test_one_that_is_full_is_left_alone_until_it_is_not(
         with redis.Redis(port=redis_server.port, password=redis_server.password) as client:
             client.config_set("maxmemory", 1)
             assert await buckets.take([(TEN, "a")]) is None
-            await asyncio.sleep(2.5)
+            await until(lambda: client.info("errorstats")["errorstat_OOM"]["count"] >= 3, "it was not asked again")
             assert len(told(caplog)) == 1, "it is asked again, and found wanting without a word"
             client.config_set("maxmemory", 0)
         await back(buckets)

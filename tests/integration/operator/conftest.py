@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import urllib3
 from support import helm_stand_in
 from support.control_plane import ControlPlane
 
@@ -19,6 +20,13 @@ MODEL = {"uri": "gs://shop/churn/1", "name": "churn", "version": "1"}
 RESOURCES = f"/apis/modelport.dev/v1alpha1/namespaces/{NAMESPACE}/modeldeployments"
 PODS = f"/api/v1/namespaces/{NAMESPACE}/pods"
 DEPLOYMENTS = f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments"
+
+
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pods of a busy machine may be slow to answer; none of them hangs."""
+    for name in ("gathering.LOOK", "rollout.pods.LOOK", "rollout.pods.PUSH"):
+        monkeypatch.setattr(f"model_operator.{name}", urllib3.Timeout(60))
 
 
 @pytest.fixture

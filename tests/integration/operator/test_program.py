@@ -30,7 +30,7 @@ def start(**environ: str) -> subprocess.CompletedProcess[str]:
     given = {f"MODELPORT_OPERATOR_{name.upper()}": text for name, text in environ.items()}
     command = [sys.executable, "-m", "model_operator"]
     return subprocess.run(
-        command, capture_output=True, text=True, check=False, timeout=60, env=kept | given | {"KUBECONFIG": "/nowhere"}
+        command, capture_output=True, text=True, check=False, timeout=300, env=kept | given | {"KUBECONFIG": "/nowhere"}
     )
 
 
@@ -65,6 +65,7 @@ def running(
         "HOST": "127.0.0.1",
         "PORT": str(free_port()),
         "NAMESPACE": "system",
+        "LEASE_SECONDS": "60",
         **settings,
     }
     environ = os.environ | {f"MODELPORT_OPERATOR_{name}": text for name, text in given.items()}
@@ -100,7 +101,7 @@ def test_it_watches_acts_and_lets_go_of_the_lease(
         apply(replicas=2)
         assert plane.wait_for(lambda: plane.one("deployments", "churn")["spec"]["replicas"] == 2)
         process.send_signal(signal.SIGTERM)
-        output, _ = process.communicate(timeout=30)
+        output, _ = process.communicate(timeout=120)
     assert process.returncode == 0, output
     assert "leading, with chart 1.0.0" in output
     assert "Traceback" not in output
@@ -110,12 +111,12 @@ def test_it_watches_acts_and_lets_go_of_the_lease(
 def test_it_waits_for_the_definition(plane: ControlPlane, chart: Path, helm: str, tmp_path: Path, apply: Any) -> None:
     apply()
     plane.refuse["GET", "/apis/modelport.dev/v1alpha1"] = (404, "not found")
-    with running(plane, chart, helm, tmp_path, LEASE_SECONDS="2") as process:
+    with running(plane, chart, helm, tmp_path, LEASE_SECONDS="10") as process:
         assert plane.wait_for(lambda: plane.calls["GET", "/apis/modelport.dev/v1alpha1"] > 1)
         plane.refuse.clear()
         assert plane.wait_for(lambda: "churn" in plane.names("deployments"))
         process.send_signal(signal.SIGTERM)
-        output, _ = process.communicate(timeout=30)
+        output, _ = process.communicate(timeout=120)
     assert "the cluster has no modelport.dev/v1alpha1: apply k8s/crd" in output
 
 
@@ -128,7 +129,7 @@ def test_it_waits_for_its_turn_and_stops_when_told(
     with running(plane, chart, helm, tmp_path) as process:
         assert plane.wait_for(lambda: plane.calls["GET", LEASE] > 0)
         process.send_signal(signal.SIGTERM)
-        output, _ = process.communicate(timeout=30)
+        output, _ = process.communicate(timeout=120)
     assert process.returncode == 0, output
     assert holder(plane) == "another"
     assert plane.names("deployments") == set()
@@ -143,7 +144,7 @@ def test_a_failing_turn_is_tried_again(plane: ControlPlane, chart: Path, helm: s
         plane.refuse.clear()
         assert plane.wait_for(lambda: "churn" in plane.names("services"))
         process.send_signal(signal.SIGTERM)
-        output, _ = process.communicate(timeout=30)
+        output, _ = process.communicate(timeout=120)
     assert "models/churn: the turn failed: etcd is away" in output
     assert "Traceback" not in output
 
@@ -152,11 +153,11 @@ def test_it_ends_when_somebody_takes_its_lease(
     plane: ControlPlane, chart: Path, helm: str, tmp_path: Path, apply: Any
 ) -> None:
     apply()
-    with running(plane, chart, helm, tmp_path, LEASE_SECONDS="3") as process:
+    with running(plane, chart, helm, tmp_path, LEASE_SECONDS="10") as process:
         assert plane.wait_for(lambda: "churn" in plane.names("deployments"))
         lease = plane.objects[LEASE]
         plane.put(LEASE, lease | {"spec": lease["spec"] | {"holderIdentity": "another"}})
-        output, _ = process.communicate(timeout=60)
+        output, _ = process.communicate(timeout=120)
     assert process.returncode == 4, output
     assert "the lease is lost" in output
     assert holder(plane) == "another"

@@ -11,7 +11,7 @@ import pytest
 def modelport(*arguments: object) -> subprocess.CompletedProcess[str]:
     """The command in a process of its own, for it starts others."""
     command = [sys.executable, "-m", "modelport", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
 
 
 @pytest.fixture

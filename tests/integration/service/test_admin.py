@@ -2,6 +2,7 @@
 
 import json
 import signal
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 import urllib3
+from integration.service.held import Held
 from support.admin import Admin
 from support.bundles import write_bare
 from support.estimators import Dies, Hangs, Heavy, Says, Slow
@@ -181,15 +183,16 @@ def test_unloading_under_load_fails_nobody(service: Service, admin: Admin) -> No
 def test_a_request_is_finished_by_the_version_it_began_with(serve: Any, tmp_path: Path, admin: Admin) -> None:
     root = tmp_path / "models"
     write_bare(root, Says(1), "says", "1")
-    write_bare(root, Slow(), "slow", "1")
+    write_bare(root, Held(tmp_path / "free"), "held", "1")
     with serve(root, MODEL_NAME="says", **admin.settings) as service, ThreadPoolExecutor(8) as pool:
-        assert admin.put(1, slow={"default": "1"}).status == 200
-        path = "/models/slow/predict"
-        long = [pool.submit(service.request, "POST", path, json={"features": [2.0]}) for _ in range(4)]
+        assert admin.put(1, held={"default": "1"}).status == 200
+        path = "/models/held/predict"
+        long = [pool.submit(service.request, "POST", path, json=ROW) for _ in range(4)]
         service.wait_metric(4, "model_requests_in_flight")
         assert admin.put(2).status == 200
-        assert admin.unload("slow", "1").json()["state"] == "available"
+        assert admin.unload("held", "1").json()["state"] == "available"
         assert service.metrics()["model_requests_in_flight", ()] == 4
+        (tmp_path / "free").touch()
         assert [answer.result().status for answer in long] == [200] * 4
 
 
@@ -263,15 +266,22 @@ def test_a_traffic_file_is_taken_up_at_the_start_and_when_it_changes(serve: Any,
     with serve(root, WORKERS="2", TRAFFIC_FILE=str(file)) as service:
         assert spread(service, 30) == {(200, 2.0, "default"): 30}
         assert service.metrics()["model_ready", ("says", "1")] == 2
-        file.write_text(json.dumps({"generation": 4, "models": {"says": {"default": "1"}}}))
+        swap(file, {"generation": 4, "models": {"says": {"default": "1"}}})
         wait_for(lambda: spread(service, 20) == {(200, 1.0, "default"): 20}, service.told)
-        file.write_text(json.dumps({"generation": 5, "models": {"says": {"default": "3"}}}))
+        swap(file, {"generation": 5, "models": {"says": {"default": "3"}}})
         wait_for(lambda: "does not take effect" in service.told(), service.told)
         assert spread(service, 20) == {(200, 1.0, "default"): 20}
 
 
+def swap(file: Path, document: Any) -> None:
+    """Put another document in a file's place, as a ConfigMap's is: nobody ever reads a half of it."""
+    other = file.with_suffix(".new")
+    other.write_text(json.dumps(document))
+    other.rename(file)
+
+
 # Time to tell every idle connection to close.
-@pytest.mark.parametrize("service", [{"DRAIN_DELAY_SECONDS": "1"}], indirect=True)
+@pytest.mark.parametrize("service", [{"DRAIN_DELAY_SECONDS": "3"}], indirect=True)
 def test_a_reload_keeps_what_is_in_force(service: Service, admin: Admin, root: Path) -> None:
     assert admin.put(1, says={"default": "2", "pinned": ["1"]}).status == 200
     write_bare(root, Says(4), "says", "4")
@@ -349,13 +359,15 @@ def test_a_shadow_that_hangs_delays_no_answer(serve: Any, tmp_path: Path, admin:
     root = tmp_path / "models"
     write_bare(root, Says(1), "model", "1")
     write_bare(root, Hangs(), "model", "2")
-    seconds = {"WORKER_TIMEOUT_SECONDS": "3", "REQUEST_TIMEOUT_SECONDS": "2"}
+    seconds = {"WORKER_TIMEOUT_SECONDS": "8", "REQUEST_TIMEOUT_SECONDS": "4"}
     with serve(root, MODEL_VERSION="1", **seconds, **admin.settings) as service:
         pids = {worker.pid for worker in service.workers()}
         assert admin.put(1, model={"default": "1", "shadow": {"version": "2"}}).status == 200
         load = Load(f"http://127.0.0.1:{service.port}/predict", ROW, rate=200)
         with load.running():
-            wait_for(lambda: dropped(service) > 100, service.told)
+            wait_for(lambda: load.sent > 0, service.told)
+            over = time.monotonic() + 9  # so that the shadow's one call takes longer than a worker may be silent
+            wait_for(lambda: dropped(service) > 100 and time.monotonic() > over, service.told)
         assert load.failures == {}
         assert admin.put(2, model={"default": "1"}).status == 200
         assert {worker.pid for worker in service.workers()} == pids

@@ -8,7 +8,7 @@ import ssl
 import time
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +16,15 @@ import pytest
 import trustme
 import urllib3
 from support.releases import RELEASES
-from support.service import Service, running
+from support.service import Service, running, wait_for
 
 from model_service.settings import Settings
 
 ROOT = RELEASES[-1] / "models"
 ROW = {"features": [5.1, 3.5, 1.4, 0.2]}
 MIB = 1 << 20
+KEEP_ALIVE = 5
+"""Seconds."""
 
 
 @pytest.fixture
@@ -32,13 +34,27 @@ def serve(tmp_path: Path, free_port: Callable[[], int]) -> Any:
 
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A service with short timeouts, for the tests that do not need settings of their own."""
+    """A service for the tests that do not need settings of their own."""
+    with served(tmp_path_factory.mktemp("plain")) as service:
+        yield service
+
+
+@pytest.fixture(scope="module")
+def hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A service with short timeouts."""
+    folder = tmp_path_factory.mktemp("hasty")
+    with served(folder, READ_TIMEOUT_SECONDS="0.5", KEEP_ALIVE_SECONDS=f"{KEEP_ALIVE}") as service:
+        yield service
+
+
+@contextmanager
+def served(folder: Path, **settings: str) -> Iterator[Service]:
+    """A service that has answered once, on a connection that is not kept."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    folder = tmp_path_factory.mktemp("plain")
-    with running(ROOT, port, folder, READ_TIMEOUT_SECONDS="0.5", KEEP_ALIVE_SECONDS="2") as service:
-        service.request("POST", "/predict", json=ROW)
+    with running(ROOT, port, folder, **settings) as service:
+        service.request("POST", "/predict", json=ROW, headers={"connection": "close"})
         yield service
 
 
@@ -132,27 +148,32 @@ def test_a_megabyte_of_headers_is_refused_and_not_kept(plain: Service) -> None:
 
 
 @pytest.mark.parametrize("begun", [b"GET /hea", b"POST /predict HTTP/1.1\r\ncontent-length: 10\r\n\r\n{"])
-def test_a_client_that_stops_sending_is_told_so(plain: Service, begun: bytes) -> None:
+def test_a_client_that_stops_sending_is_told_so(hasty: Service, begun: bytes) -> None:
     started = time.monotonic()
-    answer = exchange(plain, begun)
+    answer = exchange(hasty, begun)
     assert answer.startswith(b"HTTP/1.1 408")
     assert json.loads(answer.partition(b"\r\n\r\n")[2])["error"] == "request_timeout"
-    assert 0.4 < time.monotonic() - started < 10
-    counted = plain.request("GET", "/metrics").data.decode()
+    assert 0.4 < time.monotonic() - started < 25, "the default is 30"
+    wait_for(lambda: timed_out(hasty) == [True], hasty.told)
+
+
+def timed_out(service: Service) -> list[bool]:
+    """Of each series of requests that did not arrive whole: whether it counted any."""
+    counted = service.request("GET", "/metrics", headers={"connection": "close"}).data.decode()
     series = [line for line in counted.splitlines() if "_seconds_count{" in line and 'status_code="408"' in line]
-    assert [float(line.rpartition(" ")[2]) >= 1 for line in series] == [True]
+    return [float(line.rpartition(" ")[2]) >= 1 for line in series]
 
 
-def test_idle_connections_are_kept_as_long_as_the_setting_says(plain: Service) -> None:
-    client = http.client.HTTPConnection("127.0.0.1", plain.port, timeout=30)
+def test_idle_connections_are_kept_as_long_as_the_setting_says(hasty: Service) -> None:
+    client = http.client.HTTPConnection("127.0.0.1", hasty.port, timeout=60)
     for _ in range(2):
+        started = time.monotonic()
         client.request("GET", "/health")
         assert client.getresponse().read()
         kept = client.sock
         time.sleep(1)  # longer than a request may take to arrive, shorter than a connection may be idle
-    started = time.monotonic()
     assert client.sock is kept
     assert client.sock.recv(1) == b""
-    assert 0.5 < time.monotonic() - started < 10
+    assert KEEP_ALIVE - 0.1 < time.monotonic() - started < 50, "the default is 75"
     client.close()
     assert Settings().keep_alive_seconds > 60  # the idle time of common load balancers

@@ -30,6 +30,7 @@ def serve(root: Path) -> Iterator[Callable[..., TestClient]]:
 
 
 @pytest.fixture
-def issuer() -> Iterator[Issuer]:
+def issuer(monkeypatch: pytest.MonkeyPatch) -> Iterator[Issuer]:
+    monkeypatch.setattr("model_service.access.issuer.TIMEOUT_SECONDS", 60.0)  # it is slow only where the machine is
     with issuing() as found:
         yield found

@@ -1,7 +1,9 @@
 """The open-loop load sends at its rate, counts by status, and notices what is never answered."""
 
+import itertools
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
 
 import pytest
 from benchmarks.serving import openloop
@@ -29,6 +31,14 @@ class HangingUp(Handler):
     def do_POST(self):
         self.rfile.read(int(self.headers["Content-Length"]))
         self.close_connection = True
+
+
+@pytest.fixture(autouse=True)
+def steady(monkeypatch):
+    """A clock that goes on a millisecond with each look, and patience: however busy the machine is."""
+    looks = itertools.count()
+    monkeypatch.setattr(openloop, "time", SimpleNamespace(perf_counter=lambda: next(looks) / 1000))
+    monkeypatch.setattr(openloop, "DRAIN_SECONDS", 60)
 
 
 @pytest.fixture

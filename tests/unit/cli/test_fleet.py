@@ -20,7 +20,7 @@ class Fleet:
         self.conflicts = 0
 
     def members(self) -> list[AdminApi]:
-        return [open_url(server.url, None, 5.0) for server in self.servers]
+        return [open_url(server.url, None, 60.0) for server in self.servers]
 
     def stored(self) -> Document:
         return self.document

@@ -75,15 +75,17 @@ def test_other_languages_and_marked_blocks_are_left_out_and_listed(tmp_path: Pat
     assert "touch python" not in done.stdout
 
 
+# A signal between fork and exec is lost on bash, so the job has to be the program before it is stopped.
+JOB = "sleep 60 &\nuntil [[ $(< /proc/$!/comm) == sleep ]]; do :; done"
+
+
 def test_background_jobs_are_stopped_by_the_file_itself(tmp_path: Path) -> None:
-    # A signal between fork and exec is lost on bash, so the job has to be the program before it is stopped.
-    started = "until [[ $(< /proc/$!/comm) == sleep ]]; do :; done"
-    done = run(tmp_path, block(f"sleep 60 &\n{started}\nkill %1 && wait"))
+    done = run(tmp_path, block(f"{JOB}\nkill %1 && wait"))
     assert done.returncode == 0, done.stdout
 
 
 def test_what_a_file_leaves_running_is_stopped_and_fails_the_run(tmp_path: Path) -> None:
-    done = run(tmp_path, block("sleep 60 &"))
+    done = run(tmp_path, block(JOB))
     assert done.returncode == 1
     assert "left running and stopped" in done.stdout
     assert "sleep 60" in done.stdout

@@ -43,7 +43,7 @@ def test_one_too_many_is_refused_with_the_time_to_wait(serve: Serve) -> None:
     refused = predict(client)
     body = refused.json()
     assert refused.status_code == 429
-    assert 1790 <= int(refused.headers["retry-after"]) <= 1800
+    assert 1500 <= int(refused.headers["retry-after"]) <= 1800
     assert refused.headers["ratelimit"] == f'"address";r=0;t={refused.headers["retry-after"]}'
     assert body == {
         "error": "rate_limited",
@@ -95,13 +95,13 @@ def test_a_limit_for_one_model_leaves_others_alone(serve: Serve) -> None:
 
 
 def test_two_limits_are_told_of_and_the_stricter_one_decides(serve: Serve) -> None:
-    client = serve({"per": "address", "rate": "5/day"}, {"per": "model", "rate": "1/second", "burst": 2})
+    client = serve({"per": "address", "rate": "5/day"}, {"per": "model", "rate": "1/hour", "burst": 2})
     first = predict(client)
-    assert first.headers["ratelimit-policy"] == '"address";q=5;w=86400, "model";q=1;w=1'
-    assert first.headers["ratelimit"] == '"address";r=4;t=17280, "model";r=1;t=1'
+    assert first.headers["ratelimit-policy"] == '"address";q=5;w=86400, "model";q=1;w=3600'
+    assert first.headers["ratelimit"] == '"address";r=4;t=17280, "model";r=1;t=3600'
     assert statuses(client, 2) == [200, 429]
     refused = predict(client)
-    assert refused.headers["retry-after"] == "1"
+    assert 3300 <= int(refused.headers["retry-after"]) <= 3600
     assert '"address";r=3;t=' in refused.headers["ratelimit"]
 
 

@@ -119,7 +119,7 @@ def test_workers_give_turns_and_survive_a_failing_one() -> None:
         ]
         found.add(B)
         found.add(A)
-        await asyncio.wait_for(everything.wait(), 10)
+        await asyncio.wait_for(everything.wait(), 60)
         for worker in workers:
             worker.cancel()
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import trustme
+import urllib3
 from support.answering import Answering
 from support.rollout import START
 
@@ -18,6 +19,13 @@ from model_operator.rollout import Address, Trust, gather, origin, push
 
 DOCUMENT = {"generation": 4, "models": {"churn": {"default": "1", "pinned": ["1"]}}}
 METRICS = 'model_score_shift{model_name="churn",model_version="1"} 0.5\n'
+
+
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pods of a busy machine may be slow to answer; none of them hangs."""
+    for name in ("LOOK", "PUSH"):
+        monkeypatch.setattr(f"model_operator.rollout.pods.{name}", urllib3.Timeout(60))
 
 
 class Pod(Answering):

@@ -32,7 +32,8 @@ def test_any_mix_of_requests_gets_its_own_rows_in_calls_of_limited_size(
     loop: str, sizes: list[int], batch_rows: int, inline_rows: int, window: float, turns: int
 ) -> None:
     model = Model()
-    bench = Bench(model, batch_rows=batch_rows, inline_rows=min(inline_rows, batch_rows), window=window)
+    limits = {"batch_rows": batch_rows, "inline_rows": min(inline_rows, batch_rows), "queue_rows": 30 * 40}
+    bench = Bench(model, window=window, **limits)
     starts = [sum(sizes[:index]) for index in range(len(sizes))]
     requests = [[float(start + row) / 7 for row in range(size)] for start, size in zip(starts, sizes, strict=True)]
 
@@ -93,7 +94,10 @@ def test_a_window_waits_from_its_first_request_on(loop: str) -> None:
 
     async def main() -> float:
         started = time.perf_counter()
-        first, others = bench.send(1.0), []
+        first = bench.send(1.0)
+        for _ in range(2):  # turns of the loop in which it would be answered if there were no window
+            await asyncio.sleep(0)
+        others = [bench.send(2.0)]
         while not (await asyncio.wait({first}, timeout=0.02))[0]:
             others.append(bench.send(2.0))  # were the window to begin anew with each, it would never end
         waited = time.perf_counter() - started

@@ -1,6 +1,7 @@
 """The shadow is asked after the answer, compared and counted; whatever it does, the primary does not notice."""
 
 import json
+import random
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -167,7 +168,8 @@ def test_a_late_event_loop_drops_what_was_gathered(bare: Any, monkeypatch: pytes
     assert shadowed.wait(1) == {"ok": 0, "failed": 0, "dropped": 1}
 
 
-def test_a_share_of_the_requests_is_mirrored(bare: Any) -> None:
+def test_a_share_of_the_requests_is_mirrored(bare: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shadow.random, "random", random.Random(0).random)
     shadowed = bare(Says(1), Says(1), percent=30)
     for _ in range(300):
         shadowed.post([[1.0]])
@@ -187,20 +189,20 @@ def test_a_shadow_that_a_client_hangs_is_asked_no_more_and_its_worker_stays(
     bare: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Held.hold()
-    shadowed = bare(Says(1), held(), request_timeout_seconds=0.2, worker_timeout_seconds=1)
-    answer = shadowed.client.post("/models/says/versions/2/predict", json={"features": [1.0]})
-    assert answer.status_code == 504
+    shadowed = bare(Says(1), held(), request_timeout_seconds=3, worker_timeout_seconds=4)
+    asked = {"url": "/models/says/versions/2/predict", "json": {"features": [1.0]}}
+    assert shadowed.client.post(**asked, headers={"x-request-timeout-ms": "200"}).status_code == 504
     deadline = time.monotonic() + PATIENCE
     while states(shadowed) != {"1": "ready", "2": "failed"}:
         assert time.monotonic() < deadline
     assert shadowed.client.get("/health").status_code == 200
     assert shadowed.post([[1.0]]).json()["prediction"] == 1
     assert sum(shadowed.outcomes().values()) == 0
-    answer = shadowed.client.post("/models/says/versions/2/predict", json={"features": [1.0]})
-    assert (answer.status_code, "has not ended in 1 s" in answer.json()["message"]) == (503, True)
+    answer = shadowed.client.post(**asked)
+    assert (answer.status_code, "has not ended in 4 s" in answer.json()["message"]) == (503, True)
     Held.free.set()
     monkeypatch.setattr(loaded, "RETRY_SECONDS", 0)  # it is loaded anew
-    assert shadowed.client.post("/models/says/versions/2/predict", json={"features": [1.0]}).status_code == 200
+    assert shadowed.client.post(**asked).status_code == 200
 
 
 def states(shadowed: Shadowed) -> dict[str, str]:

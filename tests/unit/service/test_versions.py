@@ -45,6 +45,7 @@ class Loads:
 
     def hold(self) -> None:
         self._free.clear()
+        self.begun.clear()
 
     def release(self) -> None:
         self._free.set()
