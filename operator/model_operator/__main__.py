@@ -93,6 +93,8 @@ class Operator:
         queue, over = WorkQueue(loop.time), asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, over.set)
+        if self._stopping.is_set():  # told between winning the Lease and listening here
+            over.set()
 
         def notice(key: Key) -> None:
             loop.call_soon_threadsafe(queue.add, key)
@@ -126,7 +128,7 @@ class Operator:
 
     def _timed(self, reconciler: Reconciler, key: Key) -> float | None:
         if not self._lease.held:
-            return None
+            return self._settings.lease_seconds / 5  # it may be renewed yet, and the wish must not be lost
         began = time.perf_counter()
         try:
             again = reconciler.turn(key)

@@ -1,6 +1,5 @@
 """Estimators that are bad candidates: bundles of tests unpickle them from here."""
 
-import time
 from typing import Any
 
 import numpy as np
@@ -21,11 +20,3 @@ class Failing(Fine):
 
     def predict(self, X: Any) -> Any:  # noqa: N803
         raise ValueError("it never answers")
-
-
-class Sleepy(Fine):
-    """Takes 60 ms for a call."""
-
-    def predict(self, X: Any) -> Any:  # noqa: N803
-        time.sleep(0.06)
-        return np.asarray(X)[:, 0]
