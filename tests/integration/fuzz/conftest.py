@@ -2,19 +2,16 @@
 
 import json
 import shutil
-import socket
 from collections.abc import Iterator
 
 import pytest
+from support.ports import free_port
 from support.releases import RELEASES
 from support.service import Service, running
 
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     folder = tmp_path_factory.mktemp("service")
     shutil.copytree(RELEASES[-1] / "models", folder / "models")
     manifest = folder / "models" / "iris" / "1" / "manifest.json"
@@ -22,5 +19,5 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     del document["signature"]["rules"]  # OpenAPI cannot say them, and what it allows is to be accepted
     manifest.write_text(json.dumps(document))
     settings = {"MAX_BODY_BYTES": "200000", "LOG_LEVEL": "warning"}
-    with running(folder / "models", port, folder, **settings) as service:
+    with running(folder / "models", free_port(), folder, **settings) as service:
         yield service

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import urllib.request
@@ -15,6 +14,7 @@ from urllib.error import HTTPError
 
 import pytest
 from support.control_plane import ControlPlane
+from support.ports import free_port
 
 from model_operator.metrics import serve
 from model_operator.render import Chart, ValuesRefused
@@ -161,12 +161,6 @@ def test_it_ends_when_somebody_takes_its_lease(
     assert process.returncode == 4, output
     assert "the lease is lost" in output
     assert holder(plane) == "another"
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
 
 
 def test_metrics_and_health() -> None:

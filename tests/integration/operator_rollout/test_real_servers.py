@@ -1,7 +1,6 @@
 """Rollouts over real servers: what they count is read, documents are put, bad candidates are found out."""
 
 import secrets
-import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -22,6 +21,7 @@ from support.bundles import write_bare
 from support.candidates import Failing, Fine
 from support.estimators import Slow
 from support.load import Load
+from support.ports import free_port
 from support.service import running, wait_for
 
 from model_operator.rollout import (
@@ -98,13 +98,6 @@ def target(version: str, steps: int = 2, **analysis: Any) -> dict[str, Any]:
     }
 
 
-def unused_ports(count: int) -> list[int]:
-    """Ports of this machine that nobody listens on."""
-    with ExitStack() as stack:
-        probes = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
-        return [int(probe.getsockname()[1]) for probe in probes]
-
-
 @pytest.fixture(autouse=True)
 def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """Servers of a busy machine may be slow to answer; none of them hangs."""
@@ -123,13 +116,11 @@ def pods(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[tuple[Admin,
         write_bare(folder / "models", estimator, "m", version)
     (folder / "models" / "m" / "5" / "model.joblib").write_bytes(b"damaged")
     write_json(folder / "keys.json", [key_entry("shop", KEY, roles=["predict"])])
-    ports = unused_ports(2 * PODS)
-    admins = [Admin(folder, port) for port in ports[:PODS]]
-    found = list(zip(admins, ports[PODS:], strict=True))
+    found = [(Admin(folder, free_port()), free_port()) for _ in range(PODS)]
     keys = ({}, {"ACCESS__KEYS_FILE": str(folder / "keys.json")})
     with ExitStack() as stack:
         for (admin, port), access in zip(found, keys, strict=True):
-            settings = admin.settings | access | {"ADMIN__TOKEN_FILE": admins[0].settings["ADMIN__TOKEN_FILE"]}
+            settings = admin.settings | access | {"ADMIN__TOKEN_FILE": found[0][0].settings["ADMIN__TOKEN_FILE"]}
             stack.enter_context(running(folder / "models", port, folder, MODEL_VERSION="1", WORKERS="1", **settings))
         yield found
 
@@ -205,7 +196,7 @@ def test_a_shadow_is_judged_by_copies(rollout: Rollout, loads: list[Load]) -> No
     assert [load.failures for load in loads] == [{}, {}]
 
 
-def test_scores_and_their_shift_are_read(tmp_path: Path, free_port: Callable[[], int]) -> None:
+def test_scores_and_their_shift_are_read(tmp_path: Path) -> None:
     data = load_breast_cancer(as_frame=True)
     estimator = make_pipeline(StandardScaler(), LogisticRegression()).fit(data.data, data.target)
     pack(estimator, data.data, name="m", version="1", destination=tmp_path / "models", formats=["onnx"])
@@ -222,9 +213,7 @@ def test_scores_and_their_shift_are_read(tmp_path: Path, free_port: Callable[[],
     assert pod.counts["1"]["answers/ok"] == 3
 
 
-def test_both_ports_of_a_server_with_a_certificate_are_checked_by_name(
-    tmp_path: Path, free_port: Callable[[], int]
-) -> None:
+def test_both_ports_of_a_server_with_a_certificate_are_checked_by_name(tmp_path: Path) -> None:
     authority, admin, port = trustme.CA(), Admin(tmp_path, free_port()), free_port()
     authority.issue_cert("m.models.svc").private_key_and_cert_chain_pem.write_to_path(tmp_path / "tls.pem")
     authority.cert_pem.write_to_path(tmp_path / "ca.crt")

@@ -7,7 +7,7 @@ import socket
 import ssl
 import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import trustme
 import urllib3
+from support.ports import free_port
 from support.releases import RELEASES
 from support.service import Service, running, wait_for
 
@@ -28,7 +29,7 @@ KEEP_ALIVE = 5
 
 
 @pytest.fixture
-def serve(tmp_path: Path, free_port: Callable[[], int]) -> Any:
+def serve(tmp_path: Path) -> Any:
     return lambda tls=None, **settings: running(ROOT, free_port(), tmp_path, tls, **settings)
 
 
@@ -50,10 +51,7 @@ def hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 @contextmanager
 def served(folder: Path, **settings: str) -> Iterator[Service]:
     """A service that has answered once, on a connection that is not kept."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    with running(ROOT, port, folder, **settings) as service:
+    with running(ROOT, free_port(), folder, **settings) as service:
         service.request("POST", "/predict", json=ROW, headers={"connection": "close"})
         yield service
 
